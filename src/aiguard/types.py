@@ -1,0 +1,298 @@
+"""The nouns that every room speaks in, and the protocols that rooms are given.
+
+Nouns are frozen and keyword-only. None of them prints text that came from a person or a model: ``repr`` shows types,
+counts and offsets. What everybody needs and nobody owns (recording, the clock, keys, detection) is a protocol here;
+``runtime.py`` hands out the real thing.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, runtime_checkable
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(prefix: str, now: float | None = None) -> str:
+    """A sortable unique id: ``prefix_`` and 26 Crockford base32 characters (48-bit milliseconds, 80 random bits)."""
+    milliseconds = int((time.time() if now is None else now) * 1000) & ((1 << 48) - 1)
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    return f"{prefix}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+class Sensitivity(enum.IntEnum):
+    """How much harm disclosure does; ordered, so the highest of several findings counts."""
+
+    PUBLIC = 0
+    INTERNAL = 1
+    CONFIDENTIAL = 2
+    RESTRICTED = 3
+
+    @classmethod
+    def parse(cls, name: str) -> Sensitivity:
+        """The member of that lower-case name; :class:`ValueError` names the choices."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            raise ValueError(f"{name!r} is not one of public, internal, confidential, restricted") from None
+
+
+class Stage(enum.StrEnum):
+    """The seven stages of an exchange, in order."""
+
+    ADMIT = "admit"
+    CLASSIFY = "classify"
+    REDACT = "redact"
+    DEFEND = "defend"
+    SEND = "send"
+    VALIDATE = "validate"
+    KEEP = "keep"
+
+
+class Effect(enum.StrEnum):
+    """What a decision does."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """Why a control decided as it did.
+
+    ``code`` is stable and dotted (``scope.missing``); ``detail`` is a sentence for people that never holds input.
+    ``status`` is the HTTP status a door should answer with, where the code calls for a particular one.
+    """
+
+    code: str
+    detail: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """One answer of policy, with its id and its reasons (law 9)."""
+
+    effect: Effect
+    reasons: tuple[Reason, ...] = ()
+    stage: Stage = Stage.ADMIT
+    id: str = field(default_factory=lambda: new_id("agd"))
+    policy_hash: str = ""
+
+    @classmethod
+    def allow(cls, detail: str = "allowed", *, code: str = "allowed") -> Decision:
+        """An authoriser's yes."""
+        return cls(effect=Effect.ALLOW, reasons=(Reason(code=code, detail=detail),))
+
+    @classmethod
+    def deny(cls, detail: str, *, code: str = "denied") -> Decision:
+        """An authoriser's no, with a sentence that may be shown to the caller."""
+        return cls(effect=Effect.BLOCK, reasons=(Reason(code=code, detail=detail),))
+
+    @property
+    def allowed(self) -> bool:
+        """True unless the effect is to block."""
+        return self.effect is not Effect.BLOCK
+
+    def with_(self, **changes: Any) -> Decision:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actor:
+    """Who is calling: a signed-in person or a service.
+
+    ``id`` is whatever the application calls them (often an e-mail address), so ``repr`` leaves it out and records carry
+    a keyed pseudonym of it.
+    """
+
+    id: str = field(repr=False)
+    kind: Literal["user", "service"] = "user"
+    scopes: frozenset[str] = frozenset()
+    tenant: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("an Actor needs a non-empty id")
+        if isinstance(self.scopes, str):
+            raise TypeError("Actor.scopes is a set of scope names, not one string")
+        object.__setattr__(self, "scopes", frozenset(self.scopes))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A span of one text that a recognizer reported. Offsets are characters of that text; the text itself is not kept."""
+
+    type: str
+    start: int
+    end: int
+    score: float
+    recognizer: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a finding needs 0 <= start < end, not {self.start}..{self.end}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operator:
+    """What happens to a finding.
+
+    ``mask`` covers every character but the last ``keep_last`` letters and digits; ``replace`` writes ``[REDACTED_LABEL]``;
+    ``hash`` a keyed hash; ``tokenize`` a reversible token of the conversation's vault; ``drop`` removes it; ``block``
+    stops the exchange; ``allow`` leaves it.
+    """
+
+    name: Literal["mask", "replace", "hash", "tokenize", "drop", "block", "allow"]
+    keep_last: int = 0
+
+
+class PartKind(enum.StrEnum):
+    """What a part is in the body it came from."""
+
+    TEXT = "text"
+    KEY = "key"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One piece of content in a body: a string leaf, a key or a number, with where it stands and who wrote it.
+
+    ``pointer`` is a JSON pointer (RFC 6901) or a field name. ``role`` is the wire's role (``user``, ``system``, ``tool``,
+    ``assistant``, ``developer``) or ``""``. ``trusted`` is True for text that the application's developer wrote (system
+    and developer messages, tool declarations), which injection rules skip and token restoring never touches.
+    ``context`` is the key or column head that the value stands under, which detection may use.
+    ``channel`` says where an answer's part is headed: ``prose`` for what is shown, ``tool`` for tool arguments.
+    """
+
+    text: str = field(repr=False)
+    pointer: str = ""
+    kind: PartKind = PartKind.TEXT
+    role: str = ""
+    trusted: bool = False
+    context: str = field(default="", repr=False)
+    channel: Literal["prose", "tool", "meta"] = "prose"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What the injection defence thinks of one exchange: a score in 0..1 and the names of the signatures that fired."""
+
+    score: float = 0.0
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditRecord:
+    """One event for the audit log. ``payload`` is JSON-able and holds types, counts, offsets and keyed hashes only."""
+
+    type: str
+    decision_id: str
+    actor: str = ""
+    """Keyed pseudonym, never the id itself."""
+    tenant: str = ""
+    subject: str = ""
+    resource: str = ""
+    """Feature name or route template."""
+    policy_hash: str = ""
+    payload: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=lambda: new_id("evt"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactRecord:
+    """One piece of content that policy lets us keep, already redacted."""
+
+    decision_id: str
+    data_class: str
+    """``prompt``, ``output`` or ``metadata``."""
+    content: str = field(repr=False)
+    feature: str
+    actor: str
+    """Keyed pseudonym."""
+    subject: str
+    """Keyed pseudonym of whom the data is about."""
+    tenant: str
+    sensitivity: Sensitivity
+    policy_hash: str
+    basis: str
+    owner: str
+    mechanism: str
+    retention: str
+    """The rule's duration as written, for example ``30d``."""
+    expires_at: datetime
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=lambda: new_id("art"))
+
+
+Record = AuditRecord | ArtifactRecord
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """Commits records durably. The future resolves after the commit, or raises :class:`~aiguard.errors.StoreError`."""
+
+    def commit(self, records: Sequence[Record]) -> Future[None]:
+        """Commit all of ``records`` in one transaction, or none."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds spans. The built-in engine is one; an NER model is another."""
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The entity types this detector can report."""
+        ...
+
+    def detect(self, text: str, *, context: str = "") -> Sequence[Finding]:
+        """Every finding in ``text``, sorted by start; ``context`` is the key or column head of the value."""
+        ...
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def __call__(self) -> datetime:
+        """Now, timezone-aware, in UTC."""
+        ...
+
+
+@runtime_checkable
+class KeyRing(Protocol):
+    """Keys by purpose. The newest key seals; every key opens."""
+
+    def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
+        """Authenticated encryption with the newest key; the result starts with a version marker and a key id."""
+        ...
+
+    def open(self, ciphertext: bytes, *, aad: bytes) -> bytes:
+        """The plaintext, or :class:`~aiguard.errors.IntegrityError`."""
+        ...
+
+    def pseudonym(self, kind: str, value: str) -> str:
+        """A keyed, stable, one-way name for ``value``, separated by ``kind`` (``actor``, ``tenant``, ``value`` …)."""
+        ...
+
+
+def utc_now() -> datetime:
+    """The default :class:`Clock`."""
+    return datetime.now(UTC)
+
+
+def digest(data: bytes) -> str:
+    """``sha256:`` and the hex digest, as content hashes are written everywhere here."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
