@@ -1,0 +1,269 @@
+"""From what is written to what is enforced: inheritance, families, files, and the checks that need more than one key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import rfc8785
+
+from aiguard.policy import builtin, values
+from aiguard.policy.document import Document, FeatureEntry
+from aiguard.policy.models import Feature, InjectionRule, KeepRule, OutputRule, Policy
+from aiguard.policy.problems import KeyPath
+from aiguard.types import Operator
+
+CheckPattern = Callable[[str], object]
+"""Raises :class:`ValueError` when a pattern does not compile in RE2."""
+
+_DATA_KEYWORDS = frozenset({"const", "enum", "default", "examples"})
+_NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+
+
+@dataclass(kw_only=True)
+class Resolver:
+    """Collects every problem before it gives up, so that an author sees all of them at once."""
+
+    document: Document
+    known_types: Collection[str]
+    check_pattern: CheckPattern
+    folder: Path | None
+    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.families = families_of(self.known_types)
+
+    def policy(self) -> Policy | None:
+        """The resolved policy, or ``None`` when :attr:`problems` says why not."""
+        document = self.document
+        self._types(("defaults", "redact"), document.defaults.redact)
+        self._types(("defaults", "output", "redact"), document.defaults.output.redact)
+        self._types(("sensitivity",), document.sensitivity, catch_all=False)
+        self._signatures()
+        self._exceptions()
+        features = {name: self._feature(name, entry) for name, entry in document.features.items()}
+        self._one_scope_each()
+        if self.problems:
+            return None
+        retention = {name: rule for name in builtin.DATA_CLASSES if (rule := getattr(document.retention, name))}
+        return Policy(
+            version=document.version,
+            features={name: feature for name, feature in features.items() if feature is not None},
+            retention=retention,
+            sensitivity={name: level for key, level in document.sensitivity.items() for name in self._expand(key)}
+            | {key: level for key, level in document.sensitivity.items() if key not in self.families},
+            signatures=tuple(document.injection.signatures),
+            exceptions=tuple(document.exceptions),
+        )
+
+    def _feature(self, name: str, entry: FeatureEntry) -> Feature | None:
+        at: KeyPath = ("features", name)
+        defaults = self.document.defaults
+        before = len(self.problems)
+        self._types((*at, "redact"), entry.redact)
+        self._types((*at, "output", "redact"), entry.output.redact)
+        self._distinct((*at, "models"), entry.models)
+        keep = KeepRule(**{**_written(defaults.keep), **_written(entry.keep)})
+        for data_class in keep.classes:
+            if getattr(self.document.retention, data_class) is None:
+                self._say(
+                    (*at, "keep", data_class),
+                    f"keeps {data_class}s, but there is no [retention.{data_class}] rule; "
+                    "add one with duration, basis, mechanism and owner, or keep nothing",
+                )
+        injection = {**_written(defaults.injection), **_written(entry.injection)}
+        if injection.get("flag", builtin.INJECTION_FLAG) > injection.get("block", builtin.INJECTION_BLOCK):
+            self._say(
+                (*at, "injection"),
+                f"flag ({injection.get('flag', builtin.INJECTION_FLAG)}) is above block "
+                f"({injection.get('block', builtin.INJECTION_BLOCK)}) once defaults are filled in; set both here",
+            )
+        output = self._output(at, entry)
+        if len(self.problems) > before or output is None:
+            return None
+        limits = {**_written(defaults, "max_input_tokens", "max_output_tokens")}
+        limits |= _written(entry, "max_input_tokens", "max_output_tokens")
+        return Feature(
+            name=name,
+            scope=entry.scope,
+            owner=entry.owner,
+            description=entry.description or "",
+            mode=entry.mode,
+            models=tuple(entry.models),
+            redact=self._layered(defaults.redact, entry.redact),
+            injection=InjectionRule(**injection),
+            keep=keep,
+            output=output,
+            **limits,
+        )
+
+    def _output(self, at: KeyPath, entry: FeatureEntry) -> OutputRule | None:
+        defaults = self.document.defaults
+        options: dict[str, Any] = {}
+        for origin, part in ((("defaults", "output"), defaults.output), ((*at, "output"), entry.output)):
+            if part.restore is not None:
+                options["restore"] = part.restore
+            if part.block_patterns is not None:
+                for index, pattern in enumerate(part.block_patterns):
+                    self._pattern((*origin, "block_patterns", index), pattern)
+                options["block_patterns"] = tuple(part.block_patterns)
+            if part.json_schema is not None:
+                options["json_schema"] = self._schema((*origin, "json_schema"), part.json_schema)
+        layers = (defaults.redact, entry.redact, defaults.output.redact, entry.output.redact)
+        return OutputRule(redact=self._layered(*layers), **options)
+
+    def _layered(self, *layers: Mapping[str, Operator]) -> dict[str, Operator]:
+        """Later layers win; within a layer a type wins over its family."""
+        rules: dict[str, Operator] = {}
+        for layer in layers:
+            for key, operator in layer.items():
+                rules.update(dict.fromkeys(self._expand(key), operator))
+            rules.update({key: operator for key, operator in layer.items() if key not in self.families})
+            rules.update({key: operator for key, operator in layer.items() if key in self.known_types})
+        return rules
+
+    def _expand(self, key: str) -> Collection[str]:
+        return self.families.get(key, ())
+
+    def _types(self, at: KeyPath, rules: Mapping[str, object], *, catch_all: bool = True) -> None:
+        for key in rules:
+            if key in self.known_types or key in self.families or (key == "*" and catch_all):
+                continue
+            if key == "*":
+                self._say((*at, key), "sensitivity is set by entity type; name the types")
+                continue
+            hint = values.did_you_mean(key, {*self.known_types, *self.families})
+            self._say((*at, key), f"is not an entity type that a detector reports; {hint}".rstrip("; "))
+
+    def _signatures(self) -> None:
+        at: KeyPath = ("injection", "signatures")
+        signatures = self.document.injection.signatures
+        self._distinct(at, [signature.name for signature in signatures], "name")
+        for index, signature in enumerate(signatures):
+            self._pattern((*at, index, "pattern"), signature.pattern)
+
+    def _exceptions(self) -> None:
+        at: KeyPath = ("exceptions",)
+        self._distinct(at, [exception.id for exception in self.document.exceptions], "id")
+        for index, exception in enumerate(self.document.exceptions):
+            if exception.feature not in self.document.features:
+                hint = values.did_you_mean(exception.feature, self.document.features)
+                self._say((*at, index, "feature"), f"is not a feature of this policy; {hint}".rstrip("; "))
+
+    def _one_scope_each(self) -> None:
+        owners: dict[str, str] = {}
+        for name, entry in self.document.features.items():
+            first = owners.setdefault(entry.scope, name)
+            if first != name:
+                self._say(
+                    ("features", name, "scope"),
+                    f'is already the scope of feature "{first}"; a scope names exactly one feature, '
+                    "so give this one its own",
+                )
+
+    def _distinct(self, at: KeyPath, names: Sequence[str], key: str | None = None) -> None:
+        seen: set[str] = set()
+        for index, name in enumerate(names):
+            if name in seen:
+                self._say((*at, index) if key is None else (*at, index, key), "stands here twice; remove or rename one")
+            seen.add(name)
+
+    def _pattern(self, at: KeyPath, pattern: str) -> None:
+        try:
+            self.check_pattern(pattern)
+        except ValueError as error:
+            self._say(at, f"is not an RE2 pattern ({str(error)[:120]}); RE2 has no look-around and no back-references")
+
+    def _schema(self, at: KeyPath, source: object) -> Mapping[str, Any]:
+        if isinstance(source, str):
+            schema = self._schema_file(at, source)
+            if schema is None:
+                return {}
+        else:
+            schema = source
+        if not isinstance(schema, dict):
+            self._say(at, "a JSON Schema for output is an object")
+            return {}
+        try:
+            rfc8785.dumps(schema)
+            jsonschema.Draft202012Validator.check_schema(schema)
+        except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError):
+            self._say(at, "holds a value that JSON cannot (a date, NaN, an integer beyond 2^53, a lone surrogate)")
+            return {}
+        except jsonschema.SchemaError as error:
+            place = "/".join(str(step) for step in error.absolute_path)
+            self._say(at, f"is not a JSON Schema (draft 2020-12): look at /{place}")
+            return {}
+        self._subschemas(at, schema)
+        return schema
+
+    def _schema_file(self, at: KeyPath, name: str) -> object:
+        if self.folder is None:
+            self._say(at, "names a file, but the policy was not read from one; write the schema as a table")
+            return None
+        try:
+            path = self.folder / name
+            if not path.resolve().is_relative_to(self.folder.resolve()):
+                self._say(at, "points outside the policy's folder; keep the schema beside the policy, reviewed with it")
+                return None
+            if path.stat().st_size > builtin.MAX_POLICY_BYTES:
+                self._say(at, "is a file of more than 1 MiB; no output schema is that long")
+                return None
+            return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
+        except (OSError, ValueError, RecursionError) as error:
+            what = "cannot be read" if isinstance(error, OSError) else "is not JSON in UTF-8 with distinct keys"
+            self._say(at, f"names a file that {what}; the path is relative to the policy file")
+            return None
+
+    def _subschemas(self, at: KeyPath, schema: dict[str, Any]) -> None:
+        """References must stay inside, and patterns must run in linear time: the text they judge comes from a model."""
+        waiting: list[tuple[object, bool]] = [(schema, False)]
+        while waiting:
+            node, names = waiting.pop()
+            if isinstance(node, list):
+                waiting.extend((item, False) for item in node)
+            if not isinstance(node, dict):
+                continue
+            for key, value in node.items():
+                if names:
+                    waiting.append((value, False))
+                elif key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
+                    self._say(at, f"{key} leads out of the schema; copy what it refers to into $defs")
+                elif key == "pattern" and isinstance(value, str):
+                    self._pattern(at, value)
+                elif key not in _DATA_KEYWORDS:
+                    if key == "patternProperties" and isinstance(value, dict):
+                        for pattern in value:
+                            self._pattern(at, pattern)
+                    waiting.append((value, key in _NAMED_SCHEMAS))
+
+    def _say(self, at: KeyPath, message: str) -> None:
+        if (at, message) not in self.problems:
+            self.problems.append((at, message))
+
+
+def families_of(known_types: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """Family name in capitals to its types, when ``known_types`` maps types to something that has a ``family``."""
+    families: dict[str, set[str]] = {}
+    if isinstance(known_types, Mapping):
+        for name, info in known_types.items():
+            if family := str(getattr(info, "family", "") or ""):
+                families.setdefault(family.upper(), set()).add(name)
+    return {family: frozenset(members) for family, members in families.items()}
+
+
+def _written(entry: object, *names: str) -> dict[str, Any]:
+    """The fields that the author set."""
+    chosen = names or tuple(type(entry).model_fields)  # type: ignore[attr-defined]  # a pydantic model
+    return {name: value for name in chosen if (value := getattr(entry, name)) is not None}
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("duplicate key")
+    return result
