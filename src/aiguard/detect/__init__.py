@@ -1,0 +1,16 @@
+"""Stage 2: what is in the text, and how sensitive is it?
+
+Law of this room: every recognizer is a value with a source, examples and counter-examples, and a type is reported only
+when its structure, its checksum or the words before it say so. A number that merely looks like an identifier scores
+too little to be reported.
+"""
+
+from __future__ import annotations
+
+from aiguard.detect.catalogue import catalogue
+from aiguard.detect.default import default_detector
+from aiguard.detect.kinds import TypeInfo, known_types
+from aiguard.detect.parts import detect_parts, joined_texts
+from aiguard.detect.sensitivity import sensitivity_of
+
+__all__ = ["TypeInfo", "catalogue", "default_detector", "detect_parts", "joined_texts", "known_types", "sensitivity_of"]

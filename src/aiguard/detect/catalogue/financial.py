@@ -1,0 +1,98 @@
+"""Money: payment cards, bank accounts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiguard.scan import Recognizer
+
+# ISO 13616 registry: country -> length of its IBAN.
+IBAN_LENGTHS: Final = {
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29,
+    "BY": 28, "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DJ": 27, "DK": 18, "DO": 28, "EE": 20, "EG": 29,
+    "ES": 24, "FI": 18, "FK": 18, "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28,
+    "HN": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30, "KZ": 20,
+    "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19,
+    "MN": 20, "MR": 27, "MT": 31, "MU": 30, "NI": 28, "NL": 18, "NO": 15, "OM": 23, "PK": 24, "PL": 28, "PS": 29,
+    "PT": 25, "QA": 29, "RO": 24, "RS": 22, "RU": 33, "SA": 24, "SC": 31, "SD": 18, "SE": 24, "SI": 19, "SK": 24,
+    "SM": 27, "SO": 23, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+    "YE": 30, "DZ": 26, "AO": 25, "BF": 28, "BJ": 28, "CF": 27, "CG": 27, "CI": 28, "CM": 27, "CV": 25, "GA": 27,
+    "GQ": 27, "GW": 25, "IR": 26, "KM": 27, "MA": 28, "MG": 27, "ML": 28, "MZ": 25, "NE": 28, "SN": 28, "TD": 27,
+    "TG": 28,
+}  # fmt: skip
+
+
+def luhn(digits: str) -> bool:
+    """The mod 10 check of ISO/IEC 7812-1, annex B."""
+    total = 0
+    for index, char in enumerate(reversed(digits)):
+        value = ord(char) - 48
+        if index & 1:
+            value *= 2
+            if value > 9:
+                value -= 9
+        total += value
+    return total % 10 == 0
+
+
+def _card(text: str) -> bool:
+    digits = "".join(char for char in text if char.isdigit())
+    if not 12 <= len(digits) <= 19 or len(set(digits)) < 2 or not luhn(digits):
+        return False
+    return _grouped([len(group) for group in text.replace("-", " ").replace(".", " ").split(" ") if group])
+
+
+def _grouped(sizes: list[int]) -> bool:
+    """Cards are written in one run, in groups of at least two, or digit by digit; not as arbitrary figures."""
+    return len(sizes) == 1 or all(size == 1 for size in sizes) or min(sizes) >= 2
+
+
+def _iban(text: str) -> bool:
+    compact = "".join(char for char in text.upper() if char.isalnum())
+    if IBAN_LENGTHS.get(compact[:2]) != len(compact):
+        return False
+    rearranged = compact[4:] + compact[:4]
+    return int("".join(str(int(char, 36)) for char in rearranged)) % 97 == 1
+
+
+RECOGNIZERS = (
+    Recognizer(
+        name="credit_card",
+        type="CREDIT_CARD",
+        pattern=r"\b[1-9](?:[ \-.]?\d){11,18}\b",
+        validate=_card,
+        shrink=True,
+        base_score=0.9,
+        max_length=40,
+        priority=70,
+        source="ISO/IEC 7812-1",
+        examples=(
+            "4111 1111 1111 1111",
+            "qty 2 4111-1111-1111-1111",
+            "378282246310005",
+            "4111 1111 1111 1111 2",
+        ),
+        counter_examples=(
+            "4111 1111 1111 1112",
+            "0000 0000 0000 0000",
+            "1234567890123",
+        ),
+    ),
+    Recognizer(
+        name="iban_code",
+        type="IBAN_CODE",
+        pattern=r"\b[A-Za-z]{2}[ \-]?\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}\b",
+        validate=_iban,
+        shrink=True,
+        base_score=0.95,
+        max_length=70,
+        priority=75,
+        source="ISO 13616",
+        examples=(
+            "DE89 3704 0044 0532 0130 00",
+            "pay GB82WEST12345698765432 today",
+            "NL91-ABNA-0417-1643-00",
+        ),
+        counter_examples=("DE89 3704 0044 0532 0130 01", "XX89370400440532013000"),
+    ),
+)

@@ -1,0 +1,66 @@
+"""Addresses of machines."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from aiguard.scan import Recognizer
+
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+
+
+def _v6(text: str) -> bool:
+    address, _, prefix = text.partition("/")
+    if address == "::" or prefix and int(prefix) > 128:
+        return False
+    try:
+        ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+RECOGNIZERS = (
+    Recognizer(
+        name="ip_v4",
+        type="IP_ADDRESS",
+        pattern=rf"\b{_OCTET}(?:\.{_OCTET}){{3}}(?:/(?:3[0-2]|[12]?\d)\b|\b)",
+        deny=(
+            "version",
+            "ver",
+            "v",
+            "release",
+            "section",
+            "build",
+            "rev",
+            "upgrade to",
+            "firmware",
+        ),
+        base_score=0.8,
+        max_length=20,
+        priority=50,
+        source="RFC 791, RFC 4632",
+        examples=("host 10.1.2.3:80", "10.0.0.0/8"),
+        counter_examples=("256.1.1.1", "version 1.2.3.4", "1.2.3"),
+    ),
+    Recognizer(
+        name="ip_v6",
+        type="IP_ADDRESS",
+        pattern=(
+            r"(?:(?:[0-9A-Fa-f]{1,4}:){1,7}(?::|[0-9A-Fa-f]{1,4})|::)(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})?"
+            r"(?::?(?:\d{1,3}\.){3}\d{1,3})?(?:%[0-9A-Za-z]{1,16})?(?:/\d{1,3})?"
+        ),
+        validate=_v6,
+        base_score=0.85,
+        max_length=120,
+        priority=50,
+        source="RFC 4291",
+        examples=(
+            "2001:db8::1",
+            "fe80::1%eth0",
+            "::ffff:192.168.1.0/96",
+            "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+        ),
+        counter_examples=("12:30", "std::vector<int>", "gggg:hhhh::1234"),
+    ),
+)

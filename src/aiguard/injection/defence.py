@@ -1,0 +1,61 @@
+"""Texts against signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from aiguard.injection.signatures import BUILTIN, Signature
+from aiguard.scan import PatternSet, readings
+from aiguard.types import Verdict
+
+
+class SignatureLike(Protocol):
+    """What a policy's signature rule offers."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def pattern(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+
+
+class Defence:
+    """Built-in and policy signatures as one set. Immutable after construction, so thread-safe.
+
+    Raises :class:`~aiguard.scan.RecognizerError` naming a signature that RE2 refuses or that matches the empty string.
+    """
+
+    def __init__(self, signatures: Sequence[Signature] = (), *, builtin: bool = True) -> None:
+        self._signatures = (*(BUILTIN if builtin else ()), *signatures)
+        self._set = PatternSet({signature.name: "(?is)" + signature.pattern for signature in self._signatures})
+
+    @classmethod
+    def for_policy(cls, rules: Iterable[SignatureLike]) -> Defence:
+        """The built-in signatures and a policy's own."""
+        return cls([Signature(name=rule.name, pattern=rule.pattern, score=rule.score) for rule in rules])
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """What it looks for."""
+        return self._signatures
+
+    def assess(self, texts: Iterable[str]) -> Verdict:
+        """The verdict on the untrusted texts of one exchange, over every reading of each.
+
+        Independent signs add up (``1 - (1-a)(1-b)``), so that several weak ones count as much as a strong one.
+        """
+        fired: set[int] = set()
+        for text in texts:
+            for view in readings(text):
+                fired.update(self._set.match(view.text))
+        if not fired:
+            return Verdict()
+        doubt = 1.0
+        for index in fired:
+            doubt *= 1.0 - self._signatures[index].score
+        return Verdict(
+            score=round(1.0 - doubt, 4),
+            signatures=tuple(sorted(self._signatures[index].name for index in fired)),
+        )

@@ -1,0 +1,12 @@
+"""Stage 3: what must be masked, tokenised or stopped before it leaves?
+
+Law of this room: ``restore(redact(x)) == x`` inside one vault when every rule is reversible, whatever ``x`` is,
+token-like text included; and restoring never touches text that is not a token of that vault.
+"""
+
+from __future__ import annotations
+
+from aiguard.redact.operators import Redacted, redact
+from aiguard.redact.vault import TOKEN_LITERAL, Restored, Vault, VaultFull
+
+__all__ = ["TOKEN_LITERAL", "Redacted", "Restored", "Vault", "VaultFull", "redact"]

@@ -1,0 +1,27 @@
+"""Finding spans in text, in linear time.
+
+Law of this folder: cost grows with the length of the input whatever the input is, and a scan that could not look at
+every character raises instead of reporting "nothing found". RE2 enters the project here and nowhere else; the rooms
+that need patterns (detection, defence) declare :class:`Recognizer` values and are handed :class:`Engine` results.
+"""
+
+from __future__ import annotations
+
+from aiguard.scan.engine import Engine, ScanFailed
+from aiguard.scan.labels import label_of
+from aiguard.scan.recognizer import Recognizer, RecognizerError, check
+from aiguard.scan.sets import PatternSet
+from aiguard.scan.views import View, normalise, readings
+
+__all__ = [
+    "Engine",
+    "PatternSet",
+    "Recognizer",
+    "RecognizerError",
+    "ScanFailed",
+    "View",
+    "check",
+    "label_of",
+    "normalise",
+    "readings",
+]

@@ -1,0 +1,301 @@
+"""The scanning engine: one RE2 set pass says which recognizers can match; only those are searched for spans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import re2
+
+from aiguard.errors import AIGuardError
+from aiguard.scan.recognizer import Recognizer, RecognizerError, compile_pattern
+from aiguard.scan.views import View, readings
+from aiguard.types import Finding
+
+THRESHOLD: Final = 0.5
+"""Findings that score less are not reported."""
+
+_SET_MEMORY: Final = 96 << 20
+"""Budget of the set's DFA cache in bytes; it is used only as far as inputs demand. Beyond it a scan is refused."""
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_TRAILING_REPEAT: Final = re.compile(r"(\{\d+),\d+\}(\\b)?$")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class ScanFailed(AIGuardError):
+    """The engine could not look at a text, so nothing is known about it. Whoever scanned must refuse."""
+
+
+class _Compiled:
+    """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
+
+    __slots__ = ("context", "deny", "group", "program", "recognizer")
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.recognizer = recognizer
+        self.program = compile_pattern(recognizer)
+        self.group = 1 if self.program.groups else 0
+        self.context = _words(recognizer.context)
+        self.deny = _words(recognizer.deny)
+
+    def score(self, text: str, start: int, key: str) -> float:
+        """What a match at ``start`` is worth, by the words before it and the key above it."""
+        recognizer = self.recognizer
+        if self.context is None and self.deny is None:
+            return recognizer.base_score
+        before = _spaced(text[max(0, start - recognizer.context_window) : start])
+        if self.context is not None and (self.context.search(before) or (key and self.context.search(key))):
+            return max(recognizer.base_score, recognizer.context_score)
+        if self.deny is not None and (self.deny.search(before[-32:]) or (key and self.deny.search(key))):
+            return 0.0
+        return recognizer.base_score
+
+    def accept(self, text: str, start: int, end: int) -> int:
+        """The accepted end of the candidate ``start..end``, or 0 when it is not of this type."""
+        recognizer = self.recognizer
+        if recognizer.boundary and not _edge(text, start):
+            return 0
+        validate = recognizer.validate
+        while True:
+            ends = not recognizer.boundary or recognizer.extend is not None or _edge(text, end)
+            if ends and (validate is None or validate(text[start:end])):
+                return end
+            if not recognizer.shrink:
+                return 0
+            end = _shorter(text, start, end)
+            if end <= start:
+                return 0
+
+
+class Engine:
+    """A set of recognizers as one :class:`aiguard.types.Detector`. Immutable after construction, so thread-safe.
+
+    Args:
+        recognizers: at least one; names must be unique.
+        threshold: findings that score less are not reported.
+
+    Raises :class:`RecognizerError` naming the recognizer that RE2 refuses, and :class:`ScanFailed` from a scan that
+    ran out of its memory budget.
+    """
+
+    def __init__(self, recognizers: Iterable[Recognizer], *, threshold: float = THRESHOLD) -> None:
+        self._compiled = tuple(_Compiled(recognizer) for recognizer in recognizers)
+        self._threshold = threshold
+        self._types = frozenset(compiled.recognizer.type for compiled in self._compiled)
+        self._priority = {compiled.recognizer.name: compiled.recognizer.priority for compiled in self._compiled}
+        if len(self._priority) != len(self._compiled):
+            raise RecognizerError("two recognizers have the same name; names are how findings say who found them")
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _SET_MEMORY
+        self._set = re2.Set.SearchSet(options)
+        for compiled in self._compiled:
+            # The set only has to over-approximate: without a trailing upper bound its automaton stays small.
+            self._set.Add(_TRAILING_REPEAT.sub(r"\1}", compiled.recognizer.pattern).encode())
+        self._sentinel = self._set.Add(b"")
+        self._set.Compile()
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The entity types this engine can report."""
+        return self._types
+
+    @property
+    def recognizers(self) -> tuple[Recognizer, ...]:
+        """What it looks for."""
+        return tuple(compiled.recognizer for compiled in self._compiled)
+
+    def detect(self, text: str, *, context: str = "") -> list[Finding]:
+        """Every finding in ``text`` (any ``str``), sorted by start; none lies within another of at least its priority.
+
+        Findings of different types may overlap in part; redaction takes their union. ``context`` is the key or column
+        head of the value. Raises :class:`ScanFailed` when the text could not be scanned.
+        """
+        key = _spaced(context) if context else ""
+        found: list[Finding] = []
+        for view in readings(text):
+            self._scan(view, key, found)
+        return self._resolve(found) if len(found) > 1 else found
+
+    def _scan(self, view: View, key: str, found: list[Finding]) -> None:
+        text = view.text
+        ascii_only = text.isascii()
+        data = text.encode("ascii") if ascii_only else encode(text)
+        hits = self._set.Match(data)
+        if not hits or self._sentinel not in hits:
+            raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it")
+        if len(hits) == 1:
+            return
+        hits.remove(self._sentinel)
+        offsets = None if ascii_only else _Offsets(data)
+        same = view.text is view.original
+        for index in hits:
+            compiled = self._compiled[index]
+            for start, end, score in self._search(compiled, text, data, offsets, key):
+                if not same:
+                    start, end = view.span(start, end)
+                found.append(
+                    Finding(
+                        type=compiled.recognizer.type,
+                        start=start,
+                        end=end,
+                        score=score,
+                        recognizer=compiled.recognizer.name,
+                    )
+                )
+
+    def _search(
+        self,
+        compiled: _Compiled,
+        text: str,
+        data: bytes,
+        offsets: _Offsets | None,
+        key: str,
+    ) -> list[tuple[int, int, float]]:
+        """Accepted spans in characters. After a refusal the search goes on one character later."""
+        recognizer, program, group = (
+            compiled.recognizer,
+            compiled.program,
+            compiled.group,
+        )
+        found: list[tuple[int, int, float]] = []
+        position, length = 0, len(data)
+        if offsets is not None:
+            offsets.rewind()
+        while position < length:
+            match = program.search(data, position)
+            if match is None:
+                break
+            left, right = match.span(group)
+            start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
+            accepted = compiled.accept(text, start, end)
+            if accepted:
+                score = compiled.score(text, start, key)
+                if score < self._threshold:
+                    accepted = 0
+            if not accepted:
+                position = match.start() + 1
+                while position < length and data[position] & 0xC0 == 0x80:
+                    position += 1
+                continue
+            if recognizer.extend is not None:
+                accepted = max(accepted, recognizer.extend(text, start, accepted))
+            found.append((start, accepted, score))
+            if accepted == end:
+                position = max(right, match.start() + 1)
+            else:
+                position = accepted if offsets is None else left + len(encode(text[start:accepted]))
+        return found
+
+    def _resolve(self, found: list[Finding]) -> list[Finding]:
+        """Unite overlapping findings of one type; drop what lies within a finding of at least the same priority."""
+        priority = self._priority
+        found.sort(key=lambda f: (f.start, -f.end, -priority[f.recognizer], -f.score))
+        kept: list[Finding] = []
+        last_of: dict[str, int] = {}
+        reach: dict[int, int] = {}  # priority -> how far findings of it reach; few distinct priorities
+        for finding in found:
+            rank = priority[finding.recognizer]
+            if any(far >= finding.end for level, far in reach.items() if level >= rank):
+                continue
+            index = last_of.get(finding.type)
+            if index is not None and kept[index].end > finding.start:
+                united = kept[index]
+                finding = Finding(
+                    type=united.type,
+                    start=united.start,
+                    end=max(united.end, finding.end),
+                    score=max(united.score, finding.score),
+                    recognizer=united.recognizer if rank <= priority[united.recognizer] else finding.recognizer,
+                )
+                rank = priority[finding.recognizer]
+                kept[index] = finding
+            else:
+                last_of[finding.type] = len(kept)
+                kept.append(finding)
+            reach[rank] = max(reach.get(rank, 0), finding.end)
+        return kept
+
+
+class _Offsets:
+    """Byte offset -> character offset for offsets asked in rising order, in time linear in the text."""
+
+    __slots__ = ("_byte", "_char", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._byte = self._char = 0
+
+    def rewind(self) -> None:
+        self._byte = self._char = 0
+
+    def char(self, offset: int, *, peek: bool = False) -> int:
+        count = self._char + len(self._data[self._byte : offset].decode()) if offset > self._byte else self._char
+        if not peek and offset > self._byte:
+            self._byte, self._char = offset, count
+        return count
+
+
+def encode(text: str) -> bytes:
+    """UTF-8 with one U+FFFD for every surrogate: RE2 reads every character, and character offsets stay what they were."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode()
+
+
+def _words(words: Sequence[str]) -> re.Pattern[str] | None:
+    """Any of ``words``, at the start of a word, in lower-case text. Alternatives of literals: nothing to backtrack."""
+    if not words:
+        return None
+    escaped = "|".join(re.escape(word.lower()) for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<![^\W\d_])(?:{escaped})s?(?![a-z])")
+
+
+def _spaced(text: str) -> str:
+    """``customerSSN_no`` -> ``customer ssn no``: how keys are read for context words."""
+    return _CAMEL.sub(" ", text).replace("_", " ").replace("-", " ").lower()
+
+
+# Scripts that are written without spaces, or glue particles to words: a letter of theirs is a boundary for our values.
+_UNSPACED: Final = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1100, 0x11FF),  # Hangul Jamo
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x9FFF),  # CJK, kana, bopomofo
+    (0xA960, 0xA97F),
+    (0xAC00, 0xD7FF),  # Hangul
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+
+
+def _word(char: str) -> bool:
+    """Whether ``char`` continues a word; ASCII is left to the pattern's own ``\\b``."""
+    if char < "\x80" or not char.isalnum():
+        return False
+    code = ord(char)
+    return not any(low <= code <= high for low, high in _UNSPACED)
+
+
+def _edge(text: str, index: int) -> bool:
+    """Whether a value may begin or end at ``index``: no non-ASCII letter or digit goes on across it."""
+    if index <= 0 or index >= len(text):
+        return True
+    before, after = text[index - 1], text[index]
+    return not (_word(before) and after.isalnum() or _word(after) and before.isalnum())
+
+
+def _shorter(text: str, start: int, end: int) -> int:
+    """The end of the candidate without its last group, where a space sets it off; 0 when there is only one."""
+    space = max(
+        text.rfind(" ", start, end),
+        text.rfind("\t", start, end),
+        text.rfind("\n", start, end),
+    )
+    while space > start and not text[space - 1].isalnum():
+        space -= 1
+    return max(space, 0)

@@ -1,0 +1,129 @@
+"""What one pattern finds, declared as a value and checked against its own examples.
+
+A pattern is written in the intersection of RE2's and Python's syntax: RE2 runs it, Python's parser only measures it.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import re2
+
+from aiguard.errors import PolicyError
+
+Validate = Callable[[str], bool]
+"""Says whether a candidate is really of the type. Pure, and linear in the candidate's length."""
+
+Extend = Callable[[str, int, int], int]
+"""``(text, start, end) -> end``: carries a finding on past what the pattern matched; never moves the end back."""
+
+MAX_LENGTH = 1000
+"""Longest match of a pattern in characters: RE2 refuses larger repeats, and the retry cost is bounded by it."""
+
+
+class RecognizerError(PolicyError):
+    """A recognizer cannot be used as it is written. The message names it and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recognizer:
+    """How to find one kind of value.
+
+    ``pattern`` is RE2 syntax; where it has a capturing group, the first group is the span that is reported.
+    ``base_score`` is what a validated match is worth by itself and ``context_score`` what it is worth when one of the
+    ``context`` words stands in the ``context_window`` characters before it (or in the key it stands under); an engine
+    reports what reaches its threshold. ``deny`` are context words that speak against a match. ``shrink`` lets a
+    candidate that fails validation be tried again without its last groups ("4111 1111 1111 1111 2"). ``boundary``
+    wants no letter or digit of any script directly before or after the match. ``priority`` chooses the label when
+    findings overlap, and nothing else.
+    """
+
+    name: str
+    type: str
+    pattern: str
+    validate: Validate | None = None
+    extend: Extend | None = None
+    context: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    base_score: float = 0.9
+    context_score: float = 0.95
+    context_window: int = 64
+    max_length: int = MAX_LENGTH
+    boundary: bool = True
+    shrink: bool = False
+    priority: int = 50
+    source: str = ""
+    examples: tuple[str, ...] = ()
+    counter_examples: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("context", "deny", "examples", "counter_examples"):
+            if isinstance(getattr(self, name), str):
+                raise RecognizerError(f"recognizer {self.name!r}: {name} is a list of strings, not one string")
+        if not self.name or not self.type:
+            raise RecognizerError(f"recognizer {self.name or self.pattern[:40]!r} needs a name and a type")
+
+
+def compile_pattern(recognizer: Recognizer, pattern: str | None = None) -> re2._Regexp:
+    """The RE2 program of a recognizer; :class:`RecognizerError` names it when RE2 refuses."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 32 << 20
+    try:
+        return re2.compile((recognizer.pattern if pattern is None else pattern).encode(), options)
+    except re2.error as error:
+        raise RecognizerError(
+            f"recognizer {recognizer.name!r} does not compile in RE2: {_text(error)}. "
+            "Look-around, back-references and repeats above 1000 are not available."
+        ) from None
+    except UnicodeEncodeError:
+        raise RecognizerError(f"recognizer {recognizer.name!r}: the pattern is not valid Unicode") from None
+
+
+def check(recognizer: Recognizer) -> None:
+    """Refuse a recognizer that does not compile, matches the empty string, is unbounded, or fails its own examples.
+
+    Raises :class:`RecognizerError`. Run over the whole catalogue in the tests and over a policy's own at load.
+    """
+    program = compile_pattern(recognizer)
+    if program.fullmatch(b"") is not None or program.search(b" ") is not None and program.search(b" ").span() == (0, 0):
+        raise RecognizerError(f"recognizer {recognizer.name!r} matches the empty string, so it would match everywhere")
+    if program.groups > 1:
+        raise RecognizerError(f"recognizer {recognizer.name!r} has {program.groups} groups; mark the value with one")
+    width = _width(recognizer)
+    if width > recognizer.max_length:
+        raise RecognizerError(
+            f"recognizer {recognizer.name!r} can match {width if width < 1 << 31 else 'any number of'} characters, more "
+            f"than its max_length of {recognizer.max_length}; bound its repeats ({{1,64}} for +)"
+        )
+    from aiguard.scan.engine import (
+        Engine,
+    )  # the engine compiles recognizers, so it stands above this module
+
+    engine = Engine([recognizer], threshold=0.5)
+    for number, example in enumerate(recognizer.examples, 1):
+        if not engine.detect(example):
+            raise RecognizerError(f"recognizer {recognizer.name!r} does not find its own example {number}")
+    for number, example in enumerate(recognizer.counter_examples, 1):
+        if engine.detect(example):
+            raise RecognizerError(f"recognizer {recognizer.name!r} finds its own counter-example {number}")
+
+
+def _width(recognizer: Recognizer) -> int:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parsed = re._parser.parse(recognizer.pattern)  # type: ignore[attr-defined]
+    except re.error as error:
+        raise RecognizerError(
+            f"recognizer {recognizer.name!r} is not in the syntax that RE2 and Python share: {error.msg}"
+        ) from None
+    return int(parsed.getwidth()[1])
+
+
+def _text(error: re2.error) -> str:
+    first = error.args[0] if error.args else "unknown error"
+    return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)

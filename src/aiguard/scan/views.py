@@ -1,0 +1,130 @@
+"""Other ways to read a text, each with a map back to the original characters.
+
+``normalise`` is the reading that a model makes of a text written to slip past a filter: compatibility forms are
+folded (NFKC, character by character), characters that are not seen are removed (zero-width, bidi controls, tags, soft
+hyphens) and letters of other scripts that look Latin are folded to Latin. A finding in the view is mapped to the
+original characters, invisible ones inside it included.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+_CONFUSABLES = {
+    # Cyrillic
+    "а": "a", "е": "e", "о": "o", "р": "p", "с": "c", "у": "y", "х": "x", "і": "i", "ј": "j", "ѕ": "s", "һ": "h",
+    "ԁ": "d", "ԛ": "q", "ԝ": "w", "ɡ": "g", "А": "A", "В": "B", "Е": "E", "К": "K", "М": "M", "Н": "H", "О": "O",
+    "Р": "P", "С": "C", "Т": "T", "У": "Y", "Х": "X", "І": "I", "Ј": "J", "Ѕ": "S", "ӏ": "l", "Ӏ": "I",
+    # Greek
+    "ο": "o", "α": "a", "ν": "v", "ρ": "p", "ι": "i", "κ": "k", "υ": "u", "χ": "x", "ϲ": "c", "Α": "A", "Β": "B",
+    "Ε": "E", "Ζ": "Z", "Η": "H", "Ι": "I", "Κ": "K", "Μ": "M", "Ν": "N", "Ο": "O", "Ρ": "P", "Τ": "T", "Υ": "Y",
+    "Χ": "X",
+    # punctuation
+    "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "―": "-", "−": "-", "⁃": "-", "﹣": "-", "·": ".", "․": ".",
+    "。": ".", "‘": "'", "’": "'", "“": '"', "”": '"', "⁄": "/", "∕": "/", "ʻ": "'", "ʼ": "'", "∶": ":", "ː": ":",
+}  # fmt: skip
+
+_TAG = re.compile("[\U000e0020-\U000e007e]")
+
+_SPACES = {
+    ord(c): " "
+    for c in "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u2028\u2029\u0085"
+}
+
+_INVISIBLE = frozenset(
+    [0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0]
+    + [
+        *range(0x180B, 0x1810),
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+    ]
+    + [
+        *range(0xFE00, 0xFE10),
+        *range(0xFFF9, 0xFFFC),
+        *range(0xE0000, 0xE0080),
+        *range(0xE0100, 0xE01F0),
+    ]
+)
+
+
+class _Fold(dict[int, str]):
+    """Code point -> what it reads as; filled as characters are met, so a scan costs one look-up a character."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if code in _INVISIBLE:
+            folded = ""
+        elif code in _SPACES:
+            folded = " "
+        elif char in _CONFUSABLES:
+            folded = _CONFUSABLES[char]
+        else:
+            folded = _decimal(char) or unicodedata.normalize("NFKC", char)
+            folded = "".join(_CONFUSABLES.get(c, c) for c in folded)
+        if len(self) < 0x20000:
+            self[code] = folded
+        return folded
+
+
+def _decimal(char: str) -> str:
+    digit = unicodedata.decimal(char, None)
+    return "" if digit is None else str(digit)
+
+
+_FOLD = _Fold((code, chr(code)) for code in range(128))
+
+
+class _Tags(dict[int, str]):
+    """Code point -> the ASCII character that a Unicode tag spells; everything else is left out."""
+
+    def __missing__(self, code: int) -> str:
+        return chr(code - 0xE0000) if 0xE0020 <= code < 0xE007F else ""
+
+
+_TAGS = _Tags()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One reading of ``original``. ``text`` is what to scan; :meth:`span` maps a span of it back."""
+
+    original: str = field(repr=False)
+    text: str = field(repr=False)
+    _table: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+    _ends: list[list[int]] = field(default_factory=list, repr=False, compare=False)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The original characters that the view's ``start..end`` was read from (non-empty when ``start < end``)."""
+        if self.text is self.original:
+            return start, end
+        if not self._ends:  # built at the first finding only: most texts have none
+            table = self._table
+            self._ends.append(list(accumulate(len(table[ord(char)]) for char in self.original)))
+        ends = self._ends[0]
+        return bisect_right(ends, start), bisect_right(ends, end - 1) + 1
+
+
+def normalise(text: str) -> View:
+    """The normalised view of ``text``; the view's text *is* the original (same object) when nothing changes."""
+    if text.isascii():
+        return View(text, text)
+    folded = text.translate(_FOLD)
+    return View(text, text if folded == text else folded, _FOLD)
+
+
+def readings(text: str) -> list[View]:
+    """Every way ``text`` must be scanned: as it stands first, normalised, and what its Unicode tags spell."""
+    views = [View(text, text)]
+    if text.isascii():
+        return views
+    folded = normalise(text)
+    if folded.text is not text:
+        views.append(folded)
+        if _TAG.search(text):
+            views.append(View(text, text.translate(_TAGS), _TAGS))
+    return views
