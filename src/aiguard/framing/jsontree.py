@@ -1,0 +1,396 @@
+"""JSON taken apart into parts and written anew.
+
+Parsing is RFC 8259 without its ambiguities (compare RFC 7493, I-JSON): UTF-8 only, no byte order mark, no duplicate
+names, no NaN or Infinity, no lone surrogates, bounded depth, size, number length and number of values. Depth is measured
+by a linear scan before the parser runs, and nothing here recurses, so nesting cannot exhaust the stack.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal, NoReturn
+
+from aiguard.errors import MalformedInput
+from aiguard.types import Part, PartKind
+
+MAX_DEPTH: Final = 64
+"""Containers inside containers. Real request bodies and JSON schemas stay below 20."""
+MAX_BYTES: Final = 10 * 1024 * 1024
+"""Size of one document. The largest context windows hold about 4 MB of text."""
+MAX_VALUES: Final = 200_000
+"""Values and keys in one document, because ten megabytes of ``[],`` would become gigabytes of objects."""
+MAX_NUMBER: Final = 308
+"""Digits of one number: no double is longer when it is written out."""
+
+Path = tuple[str | int, ...]
+"""Where a value stands: object keys and array indexes from the root."""
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]},]', re.DOTALL)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_encode_text: Final[Callable[[str], str]] = json.encoder.encode_basestring
+
+
+class NotJson(MalformedInput):
+    """The text is not JSON at all, as opposed to JSON that is ambiguous or too large."""
+
+
+class _ExactFloat(float):
+    """A number whose digits a double cannot hold; it remembers them."""
+
+    lexeme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A part's place: the path of the value, or of the member that a key names."""
+
+    path: Path
+    kind: PartKind
+    owner: int
+    """For a key: which object it belongs to, counted in document order. Else -1."""
+
+
+class JsonDocument:
+    """A JSON document as parts and the text between them.
+
+    ``value`` is the parsed tree (``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, ``None``); treat it as
+    read-only, since :meth:`render` writes the parts and not the tree.
+    """
+
+    __slots__ = ("_glue", "_leaves", "_texts", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._glue: list[str] = []
+        self._leaves: list[Leaf] = []
+        self._texts: list[str] = []
+        self._walk()
+
+    @classmethod
+    def parse(
+        cls,
+        data: bytes | str,
+        *,
+        max_depth: int = MAX_DEPTH,
+        max_bytes: int = MAX_BYTES,
+        max_values: int = MAX_VALUES,
+    ) -> JsonDocument:
+        """Parse strictly.
+
+        Raises:
+            NotJson: the bytes are not JSON.
+            MalformedInput: they are, but ambiguous (duplicate keys, NaN, lone surrogates) or beyond a limit.
+        """
+        text = _decode(data, max_bytes)
+        _measure(text, max_depth, max_values)
+        return cls(_load(text))
+
+    @classmethod
+    def of(cls, value: Any) -> JsonDocument:
+        """The document of a Python tree, as strict as :meth:`parse`.
+
+        Raises:
+            MalformedInput: the tree holds something that JSON cannot say, or goes beyond a limit.
+        """
+        try:
+            text = json.dumps(
+                value, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            )
+        except (TypeError, ValueError, RecursionError):
+            pass
+        else:
+            return cls.parse(text)
+        raise MalformedInput("this value cannot be written as JSON")
+
+    def parts(self) -> list[Part]:
+        """Every string, key and number in document order.
+
+        ``pointer`` is the RFC 6901 pointer of the value (of the member, for a key); ``context`` is the nearest key above
+        it. Pointers hold keys, which may be content: keep them out of logs.
+        """
+        return [
+            Part(
+                text=text,
+                pointer=pointer(leaf.path),
+                kind=leaf.kind,
+                context=context_of(leaf),
+            )
+            for leaf, text in zip(self._leaves, self._texts, strict=True)
+        ]
+
+    @property
+    def leaves(self) -> Sequence[Leaf]:
+        """Where each of :meth:`parts` stands, as a path and not as a pointer."""
+        return self._leaves
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The text of each of :meth:`parts`."""
+        return self._texts
+
+    def render(self, texts: Sequence[str | None]) -> bytes:
+        """The document with some parts replaced: compact, UTF-8, aligned to :meth:`parts`, ``None`` means unchanged.
+
+        A number whose text changed becomes a string.
+
+        Raises:
+            MalformedInput: two keys of one object became equal, or a text holds a lone surrogate.
+            ValueError: ``texts`` is not as long as ``parts()``.
+        """
+        if len(texts) != len(self._leaves):
+            raise ValueError(
+                f"render needs {len(self._leaves)} texts, one for each part, not {len(texts)}"
+            )
+        out: list[str] = []
+        seen: dict[int, set[str]] = {}
+        for index, leaf in enumerate(self._leaves):
+            out.append(self._glue[index])
+            old = self._texts[index]
+            new = texts[index]
+            text = old if new is None else new
+            if leaf.kind is PartKind.NUMBER and text == old:
+                out.append(text)
+                continue
+            if leaf.kind is PartKind.KEY:
+                names = seen.setdefault(leaf.owner, set())
+                if text in names:
+                    raise MalformedInput(
+                        "two keys of one object are equal after replacement, so a value would be lost"
+                    )
+                names.add(text)
+            out.append(_encode_text(text))
+        out.append(self._glue[-1])
+        return _to_utf8("".join(out))
+
+    def _walk(self) -> None:
+        """Fill the parts and the glue between them, in document order, with a stack of our own."""
+        glue = ""
+        owner = -1
+        # A step is a piece of glue, a key of an object (its owner, its path) or a value at a path.
+        stack: list[
+            tuple[Literal["glue"], str]
+            | tuple[Literal["key"], int, Path]
+            | tuple[Literal["value"], Any, Path]
+        ]
+        stack = [("value", self.value, ())]
+
+        def leaf(text: str, where: Leaf) -> None:
+            nonlocal glue
+            self._glue.append(glue)
+            self._leaves.append(where)
+            self._texts.append(text)
+            glue = ""
+
+        while stack:
+            step = stack.pop()
+            if step[0] == "glue":
+                glue += step[1]
+                continue
+            if step[0] == "key":
+                _, number, path = step
+                leaf(str(path[-1]), Leaf(path, PartKind.KEY, number))
+                glue = ":"
+                continue
+            _, value, path = step
+            if isinstance(value, str):
+                leaf(value, Leaf(path, PartKind.TEXT, -1))
+            elif value is None or isinstance(value, bool):
+                glue += {None: "null", True: "true", False: "false"}[value]
+            elif isinstance(value, int | float):
+                leaf(number_text(value), Leaf(path, PartKind.NUMBER, -1))
+            elif isinstance(value, Mapping):
+                owner += 1
+                glue += "{"
+                stack.append(("glue", "}"))
+                for position, key in reversed(list(enumerate(value))):
+                    stack.append(("value", value[key], (*path, key)))
+                    stack.append(("key", owner, (*path, key)))
+                    if position:
+                        stack.append(("glue", ","))
+            elif isinstance(value, list | tuple):
+                glue += "["
+                stack.append(("glue", "]"))
+                for position, item in reversed(list(enumerate(value))):
+                    stack.append(("value", item, (*path, position)))
+                    if position:
+                        stack.append(("glue", ","))
+            else:
+                raise MalformedInput("this value cannot be written as JSON")
+        self._glue.append(glue)
+
+    def __repr__(self) -> str:
+        return f"JsonDocument(parts={len(self._leaves)})"
+
+
+def pointer(path: Path) -> str:
+    """The RFC 6901 pointer of a path."""
+    return "".join(
+        "/" + str(step).replace("~", "~0").replace("/", "~1") for step in path
+    )
+
+
+def context_of(leaf: Leaf) -> str:
+    """The nearest object key above the value (above the member, for a key), or ``""``."""
+    path = leaf.path[:-1] if leaf.kind is PartKind.KEY else leaf.path
+    for step in reversed(path):
+        if isinstance(step, str):
+            return step
+    return ""
+
+
+def number_text(value: float) -> str:
+    """How a number is written: plain decimal digits, so that a recognizer reads what a model would.
+
+    An exponent is written out when that takes at most 40 digits; a float keeps a ``.`` so that it stays one.
+    """
+    if isinstance(value, _ExactFloat):
+        return value.lexeme
+    if isinstance(value, int):
+        return int.__repr__(value)
+    return _plain(float.__repr__(value))
+
+
+def _plain(lexeme: str) -> str:
+    if "e" not in lexeme and "E" not in lexeme:
+        return lexeme
+    number = Decimal(lexeme)
+    if not -40 <= number.adjusted() <= 40:
+        return lexeme
+    written = format(number, "f")
+    if len(written) > MAX_NUMBER:
+        return lexeme
+    return written if "." in written else written + ".0"
+
+
+def _decode(data: bytes | str, max_bytes: int) -> str:
+    too_large = len(data) > max_bytes
+    if isinstance(data, str):
+        encoded = _to_utf8(data) if not too_large else b""
+        too_large = too_large or len(encoded) > max_bytes
+        text: str | None = data
+    else:
+        try:
+            text = data.decode("utf-8") if not too_large else None
+        except UnicodeDecodeError:
+            text = None
+    if too_large:
+        raise MalformedInput(f"the document is larger than {max_bytes} bytes")
+    if text is None:
+        raise MalformedInput("the document is not valid UTF-8")
+    if text.startswith("\ufeff"):
+        raise MalformedInput(
+            "the document starts with a byte order mark; send UTF-8 without one"
+        )
+    return text
+
+
+def _measure(text: str, max_depth: int, max_values: int) -> None:
+    """Refuse depth and number of values before anything is built. Linear in the text."""
+    depth = 0
+    values = 1
+    for token in _TOKEN.finditer(text):
+        first = text[token.start()]
+        if first in "[{":
+            depth += 1
+            values += 1
+            if depth > max_depth:
+                raise MalformedInput(
+                    f"the document nests deeper than {max_depth} levels"
+                )
+        elif first in "]}":
+            depth -= 1
+        else:
+            values += 1
+        if values > max_values:
+            raise MalformedInput(f"the document holds more than {max_values} values")
+
+
+def _load(text: str) -> Any:
+    # Built outside the except block: the decoder's exception carries the document, and must not become a context.
+    problem: str
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        problem = f"the document is not JSON: it goes wrong at character {error.pos}"
+    except RecursionError:
+        problem = "the document nests too deeply"
+    else:
+        if _SURROGATE.search(text) is None and "\\u" not in text:
+            return value
+        if not _holds_surrogate(value):
+            return value
+        raise MalformedInput(
+            "the document holds half of a surrogate pair, which no UTF-8 can carry"
+        )
+    raise NotJson(problem)
+
+
+def _holds_surrogate(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            if _SURROGATE.search(item) is not None:
+                return True
+        elif isinstance(item, dict):
+            stack.extend(item.keys())
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise MalformedInput(
+            "an object names the same key twice, and parsers differ on which one counts"
+        )
+    return made
+
+
+def _integer(lexeme: str) -> int:
+    if len(lexeme) > MAX_NUMBER:
+        raise MalformedInput(f"a number is longer than {MAX_NUMBER} digits")
+    return int(lexeme)
+
+
+def _decimal(lexeme: str) -> float:
+    if len(lexeme) > MAX_NUMBER:
+        raise MalformedInput(f"a number is longer than {MAX_NUMBER} digits")
+    value = float(lexeme)
+    if value in (float("inf"), float("-inf")):
+        raise MalformedInput(
+            "a number is larger than any double, and parsers differ on what it means"
+        )
+    if Decimal(lexeme) == Decimal(float.__repr__(value)):
+        return value
+    exact = _ExactFloat(value)
+    exact.lexeme = _plain(lexeme)
+    return exact
+
+
+def _constant(_name: str) -> NoReturn:
+    raise MalformedInput("NaN and Infinity are not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_decimal,
+    parse_constant=_constant,
+)
+
+
+def _to_utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        pass
+    raise MalformedInput(
+        "a text holds half of a surrogate pair, which no UTF-8 can carry"
+    )
