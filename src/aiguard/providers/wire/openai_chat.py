@@ -7,7 +7,6 @@ from typing import Final
 from aiguard.providers.wire.shape import (
     IDENTIFIER,
     MAX_TOKENS,
-    MODEL,
     NAME,
     Check,
     array,
@@ -23,6 +22,7 @@ from aiguard.providers.wire.shape import (
     known,
     marked,
     matching,
+    model,
     number,
     optional,
     record,
@@ -209,7 +209,7 @@ _RESPONSE_FORMAT: Final = by_field(
 _DEVELOPER: Final = {"role": "developer", "trusted": True, "channel": "meta"}
 
 CHAT_REQUEST: Final = record(
-    {"model": matching(MODEL), "messages": array(_MESSAGE)},
+    {"model": model, "messages": array(_MESSAGE)},
     {
         "frequency_penalty": optional(number),
         "logprobs": optional(
@@ -297,6 +297,7 @@ _NO_AUDIO: Final = optional(constant(None, UNSEEN))
 
 _ANSWER_CALL: Final = known(
     {
+        "id": free,
         "type": where_fits(enum("function", "custom")),
         "index": TOKENS,
         "function": known(
@@ -308,7 +309,8 @@ _ANSWER_CALL: Final = known(
     }
 )
 CHAT_ANSWER: Final = known(
-    {
+    dict.fromkeys(("id", "model", "system_fingerprint", "metadata"), free)
+    | {
         "object": where_fits(enum("chat.completion")),
         "created": TIMESTAMP,
         "service_tier": where_fits(optional(TIER)),
@@ -347,6 +349,7 @@ CHAT_ANSWER: Final = known(
                                         ),
                                     }
                                 ),
+                                "annotations": free,
                                 "audio": _NO_AUDIO,
                             }
                         ),

@@ -19,7 +19,6 @@ from aiguard.providers.wire.openai_chat import (
 )
 from aiguard.providers.wire.shape import (
     IDENTIFIER,
-    MODEL,
     NAME,
     Check,
     array,
@@ -35,6 +34,7 @@ from aiguard.providers.wire.shape import (
     known,
     marked,
     matching,
+    model,
     number,
     optional,
     record,
@@ -258,7 +258,7 @@ _SUMMARY: Final = optional(enum("auto", "concise", "detailed"))
 
 RESPONSES_REQUEST: Final = record(
     {
-        "model": matching(MODEL),
+        "model": model,
         "input": either(
             string=marked(text, role="user", channel="prose"), items=array(_ITEM)
         ),
@@ -342,9 +342,43 @@ _ITEM_TYPE: Final = where_fits(
     )
 )
 _PROSE: Final = marked(where_fits(text), channel="prose")
-_CONTENT_PART: Final = known({"type": _ITEM_TYPE, "text": _PROSE, "refusal": _PROSE})
-RESPONSES_ANSWER: Final = known(
+_CONTENT_PART: Final = known(
     {
+        "type": _ITEM_TYPE,
+        "text": _PROSE,
+        "refusal": _PROSE,
+        "annotations": free,
+        "logprobs": free,
+    }
+)
+_ECHOED: Final = (
+    "background",
+    "error",
+    "id",
+    "incomplete_details",
+    "instructions",
+    "max_tool_calls",
+    "metadata",
+    "model",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt_cache_key",
+    "reasoning",
+    "safety_identifier",
+    "store",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+)
+"""What the answer repeats from the request: scanned again, since a stranger could have written it."""
+RESPONSES_ANSWER: Final = known(
+    dict.fromkeys(_ECHOED, free)
+    | {
         "object": where_fits(enum("response")),
         "created_at": TIMESTAMP,
         "completed_at": where_fits(optional(TIMESTAMP)),
@@ -361,6 +395,8 @@ RESPONSES_ANSWER: Final = known(
                         "role": where_fits(enum("assistant")),
                         "content": each(_CONTENT_PART),
                         "summary": each(_CONTENT_PART),
+                        "id": free,
+                        "call_id": free,
                         "name": free,
                         "arguments": marked(where_fits(json_text), channel="tool"),
                         "input": marked(where_fits(json_text), channel="tool"),

@@ -146,6 +146,13 @@ def matching(pattern: re.Pattern[str]) -> Check:
     return check
 
 
+def model(reader: Reader, value: Any, path: Path, _mark: Mark) -> None:
+    """A model id: structure, because the policy lists the models that may be asked."""
+    if not isinstance(value, str) or not MODEL.match(value):
+        raise _wrong(path, "holds characters that are not allowed there")
+    reader.structure.add((path, PartKind.TEXT))
+
+
 def optional(check: Check) -> Check:
     """``null``, or what ``check`` says."""
 
