@@ -31,7 +31,6 @@ import stdnum.iban
 import stdnum.luhn
 import stdnum.us.ssn
 
-
 TEXTS = tomllib.loads(Path(__file__).with_name("templates.toml").read_text(encoding="utf-8"))
 SEED = 20260101
 SOURCES = (
