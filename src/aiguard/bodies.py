@@ -1,0 +1,135 @@
+"""Scrubbing whole HTTP bodies, with and without a model call: JSON, forms and text.
+
+A body is laid open into parts, each part is looked at, and the body is written anew from what may stay. What cannot be read
+here is refused: an unknown content type, another charset than UTF-8, an encoded body. Nothing is tokenised, since nobody
+could turn it back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiguard.detect.parts import detect_parts
+from aiguard.errors import ConfigurationError, MalformedInput
+from aiguard.framing.forms import FormDocument
+from aiguard.framing.jsontree import JsonDocument
+from aiguard.redact import redact
+from aiguard.types import Detector, Operator, Part
+
+REPLACE_ALL: Mapping[str, Operator] = {"*": Operator(name="replace")}
+"""The rules of a scrubbing hook that names none: whatever is found is replaced."""
+
+
+class UnreadableBody(MalformedInput):
+    """A body of a type that cannot be looked at; ``status`` is 415."""
+
+    status = 415
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScrubbedBody:
+    """A body after scrubbing: the bytes to use, what was done, and the types that must stop it."""
+
+    content: bytes
+    counts: Mapping[tuple[str, str], int]
+    blocked: tuple[str, ...]
+
+
+def check_rules(rules: Mapping[str, Operator]) -> Mapping[str, Operator]:
+    """Refuse rules that a scrubbing hook cannot carry out."""
+    for type, operator in rules.items():
+        if operator.name == "tokenize":
+            raise ConfigurationError(
+                f"a scrubbing hook cannot tokenize {type}: nothing would turn the token back; use replace, mask, hash or block"
+            )
+    return rules
+
+
+def scrub_body(
+    content: bytes,
+    content_type: str,
+    *,
+    detector: Detector,
+    rules: Mapping[str, Operator],
+    pseudonym: Callable[[str, str], str],
+    exempt: Callable[[str], bool] | None = None,
+    max_bytes: int,
+) -> ScrubbedBody:
+    """Scrub one body.
+
+    Args:
+        content: the bytes, without a content encoding.
+        content_type: the Content-Type header's value.
+        detector: finds what is in the texts.
+        rules: type to operator, ``"*"`` for the rest.
+        pseudonym: the keyed hash that the operator ``hash`` writes.
+        exempt: whether a found value may stay (it was restored for this very actor).
+        max_bytes: the most that is read.
+
+    Raises:
+        MalformedInput: the bytes are not what their type says; :class:`UnreadableBody` for a type not known here.
+    """
+    if not content:
+        return ScrubbedBody(content=content, counts={}, blocked=())
+    if len(content) > max_bytes:
+        raise UnreadableBody(f"the body is {len(content)} bytes; at most {max_bytes} are read")
+    document = _open(content, content_type)
+    parts = document.parts()
+    counts: Counter[tuple[str, str]] = Counter()
+    blocked: set[str] = set()
+    texts: list[str | None] = []
+    for part, found in zip(parts, detect_parts(detector, parts), strict=True):
+        kept = [finding for finding in found if exempt is None or not exempt(part.text[finding.start : finding.end])]
+        if not kept:
+            texts.append(None)
+            continue
+        redacted = redact(part.text, kept, rules, vault=None, pseudonym=pseudonym)
+        counts.update(redacted.counts)
+        blocked.update(redacted.blocked)
+        texts.append(redacted.text)
+    changed = any(text is not None for text in texts)
+    return ScrubbedBody(
+        content=document.render(texts) if changed else document.render([None] * len(parts)),
+        counts=dict(counts),
+        blocked=tuple(sorted(blocked)),
+    )
+
+
+class _TextDocument:
+    def __init__(self, content: bytes) -> None:
+        try:
+            self._text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            raise MalformedInput("the body is not valid UTF-8") from None
+
+    def parts(self) -> list[Part]:
+        return [Part(text=self._text)]
+
+    def render(self, texts: list[str | None]) -> bytes:
+        text = texts[0]
+        return (self._text if text is None else text).encode("utf-8")
+
+
+def _open(content: bytes, content_type: str) -> JsonDocument | FormDocument | _TextDocument:
+    kind, _, parameters = content_type.partition(";")
+    kind = kind.strip().lower()
+    charset = _charset(parameters)
+    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise UnreadableBody("only UTF-8 bodies can be looked at; send charset=utf-8")
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return JsonDocument.parse(content)
+    if kind == "application/x-www-form-urlencoded":
+        return FormDocument.parse(content)
+    if kind.startswith("text/") and kind != "text/event-stream":
+        return _TextDocument(content)
+    raise UnreadableBody("a body of this content type cannot be looked at; send JSON, a form or text")
+
+
+def _charset(parameters: str) -> str:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return ""

@@ -1,0 +1,134 @@
+"""The thin drivers that carry out a pipeline's effects, sync and async.
+
+They decide nothing. What an effect returns or raises goes back into the generator; a refusal that comes out of it is raised
+afresh from here, without the frames, the cause and the context of the stages, whose local variables hold the text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from concurrent.futures import CancelledError as FutureCancelled
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import Any
+
+from aiguard.detect.parts import detect_parts
+from aiguard.errors import Blocked, StoreError, StoreUnavailable
+from aiguard.pipeline import Commit, Delivered, Detect, Effect, Send
+from aiguard.types import Detector, Finding, Part, Recorder
+
+OFFLOAD_CHARACTERS = 50_000
+"""Characters from which the async driver detects in a thread, so that the event loop goes on. About 1 ms of scanning."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hands:
+    """What the drivers work with. ``store_timeout`` is in seconds; past it a commit counts as failed."""
+
+    detector: Detector
+    recorder: Recorder
+    store_timeout: float
+
+
+Steps = Generator[Effect, Any, Delivered]
+
+
+def run(steps: Steps, hands: Hands, send: Callable[[Any], Any]) -> Delivered:
+    """Drive ``steps`` to its end in this thread, sending with ``send``."""
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        effect, refusal = _advance(steps, value, error)
+        if refusal is not None:
+            raise refusal.with_traceback(None) from None
+        if isinstance(effect, Delivered):
+            return effect
+        value = error = None
+        try:
+            match effect:
+                case Detect(parts=parts):
+                    value = detect_parts(hands.detector, parts)
+                case Commit(records=records, wait=wait):
+                    pending = hands.recorder.commit(records)
+                    if wait:
+                        _settled(pending, hands.store_timeout)
+                case Send(payload=payload):
+                    value = send(payload)
+        except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
+            error = raised
+
+
+async def arun(steps: Steps, hands: Hands, send: Callable[[Any], Awaitable[Any]]) -> Delivered:
+    """Drive ``steps`` to its end on the running event loop, sending with ``send``."""
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        effect, refusal = _advance(steps, value, error)
+        if refusal is not None:
+            raise refusal.with_traceback(None) from None
+        if isinstance(effect, Delivered):
+            return effect
+        value = error = None
+        try:
+            match effect:
+                case Detect(parts=parts):
+                    value = await _detect(hands.detector, parts)
+                case Commit(records=records, wait=wait):
+                    pending = hands.recorder.commit(records)
+                    if wait:
+                        await _asettled(pending, hands.store_timeout)
+                case Send(payload=payload):
+                    value = await send(payload)
+        except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
+            error = raised
+
+
+def _advance(steps: Steps, value: Any, error: BaseException | None) -> tuple[Effect | Delivered | None, Blocked | None]:
+    """One step: the next effect or the result, or else the refusal it ended in."""
+    try:
+        return steps.send(value) if error is None else steps.throw(error), None
+    except StopIteration as stop:
+        delivered: Delivered = stop.value
+        return delivered, None
+    except Blocked as refusal:
+        refusal.__cause__ = refusal.__context__ = None
+        return None, refusal
+
+
+async def _detect(detector: Detector, parts: Sequence[Part]) -> list[list[Finding]]:
+    if sum(len(part.text) for part in parts) > OFFLOAD_CHARACTERS:
+        return await asyncio.to_thread(detect_parts, detector, parts)
+    return detect_parts(detector, parts)
+
+
+def _settled(pending: Future[None], timeout: float) -> None:
+    try:
+        pending.result(timeout)
+    except FutureTimeout:
+        pending.cancel()
+        raise StoreUnavailable(f"the database did not answer within {timeout:g} s") from None
+    except FutureCancelled:
+        raise StoreUnavailable("the record was cancelled before it was written") from None
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the store raises, the record is not known to be kept
+        raise StoreError(f"the record could not be written ({type(error).__name__})") from None
+
+
+async def _asettled(pending: Future[None], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(pending)), seconds)
+    except TimeoutError:
+        pending.cancel()
+        raise StoreUnavailable(f"the database did not answer within {seconds:g} s") from None
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the store raises, the record is not known to be kept
+        raise StoreError(f"the record could not be written ({type(error).__name__})") from None
+
+
+def settle(recorder: Recorder, records: Sequence[Any], timeout: float) -> None:
+    """Commit ``records`` and wait, for decisions that are made outside the pipeline (sign-in, scrubbing, admin)."""
+    _settled(recorder.commit(records), timeout)

@@ -1,0 +1,416 @@
+"""``Guard``: the thin facade that applications hold. It grants access, and it runs calls through the pipeline.
+
+A guard decides nothing itself: access is decided by ``identity``, calls by ``pipeline``. It keeps no state between exchanges
+but the vaults of conversations, each bound to one tenant and one actor. ``runtime.py`` builds it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from aiguard.drivers import Hands, arun, run, settle
+from aiguard.errors import AccessDenied, Blocked, ConfigurationError, ControlFailed, NotAuthenticated, StoreError
+from aiguard.identity import Access, Authoriser, Conversation, acting, current_access, decide_access, has_scope, hold
+from aiguard.injection import Defence, token_upper_bound
+from aiguard.output import AnswerRules
+from aiguard.pipeline import Controls, Delivered, exchange
+from aiguard.plain import AnyModel, AnyModelAsync, PlainCall
+from aiguard.policy import Feature, Policy
+from aiguard.problems import DECISION_HEADER
+from aiguard.providers import RawRequest, RawResponse
+from aiguard.providers.clients import guarded_client, provider_of
+from aiguard.providers.wire import WireRequest, WireResponse, wire_for
+from aiguard.redact import Vault
+from aiguard.settings import Settings
+from aiguard.types import (
+    Actor,
+    AuditRecord,
+    Clock,
+    Decision,
+    Detector,
+    Effect,
+    KeyRing,
+    Reason,
+    Recorder,
+    Stage,
+    utc_now,
+)
+
+logger = logging.getLogger("aiguard")
+
+ClientT = TypeVar("ClientT")
+
+PROVIDER_URLS = {"openai": "https://api.openai.com/v1"}
+"""Where each provider's API is, unless settings say otherwise."""
+
+MAX_CONVERSATIONS = 10_000
+"""Conversations whose tokens are kept in memory at once; the least recently used goes first (its tokens stay unrestored)."""
+
+CONVERSATION_TTL = 3_600.0
+"""Seconds since its last use after which a conversation's tokens are forgotten."""
+
+
+class Guard:
+    """Guards the calls of one application.
+
+    Args:
+        policy: what is allowed.
+        settings: where things are.
+        detector: finds what is in texts.
+        recorder: commits decisions and artifacts; a call waits for it.
+        keys: seals, and makes pseudonyms.
+        authoriser: ``(actor, scope) -> Decision``; by default the actor must carry the scope.
+        count_tokens: an upper bound of the tokens in some texts; by default their UTF-8 bytes, which no byte-level
+            tokenizer exceeds. Give your model's own counter to use ``max_input_tokens`` to the full.
+        clock: where time comes from.
+        on_close: called once by :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        settings: Settings,
+        detector: Detector,
+        recorder: Recorder,
+        keys: KeyRing,
+        authoriser: Authoriser = has_scope,
+        count_tokens: Callable[[Sequence[str]], int] = token_upper_bound,
+        clock: Clock = utc_now,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self.policy = policy
+        self.settings = settings
+        self.keys = keys
+        self.detector = detector
+        self._authoriser = authoriser
+        self.now = clock
+        self._on_close = on_close
+        # Built now: a rule that cannot be built stops the start, not a request.
+        defence = Defence.for_policy(policy.signatures)
+        answers = {name: _answer_rules(feature) for name, feature in policy.features.items()}
+        self.hands = Hands(detector=detector, recorder=recorder, store_timeout=settings.store_timeout_seconds)
+        self.controls = Controls(
+            policy=policy,
+            environment=settings.environment,
+            realm=self,
+            defences=lambda _feature: defence,
+            answer_rules=lambda feature: answers[feature.name],
+            pseudonym=keys.pseudonym,
+            count_tokens=count_tokens,
+            looks_clean=self._looks_clean,
+            now=clock,
+        )
+        self._conversations = _Conversations(keys)
+
+    # --- access -------------------------------------------------------------------------------------------------
+
+    def admit(
+        self,
+        actor: Actor | None,
+        scope: str,
+        *,
+        feature: str | None = None,
+        subject: str | None = None,
+        route: str = "",
+    ) -> Access:
+        """Stage 1 for one caller: decide, record, and grant.
+
+        Raises:
+            NotAuthenticated: ``actor`` is None.
+            AccessDenied: the scope is missing, or policy knows no such feature.
+            ControlFailed: the authoriser threw, or the decision could not be recorded.
+        """
+        named = self.policy.features.get(feature) if feature is not None else self.policy.feature_for_scope(scope)
+        decision = decide_access(actor, scope, self._authoriser, policy_hash=self.policy.hash)
+        if decision.allowed and named is not None and named.scope != scope:
+            decision = decide_access(actor, named.scope, self._authoriser, policy_hash=self.policy.hash)
+        if decision.allowed and named is None:
+            reason = Reason(code="feature.unknown", detail=f"policy knows no feature for the scope {scope}")
+            decision = decision.with_(effect=Effect.BLOCK, reasons=(reason,))
+        self._record_access(decision, actor, scope, named, subject, route)
+        if not decision.allowed or actor is None or named is None:
+            raise _refusal_for(decision)(decision)
+        return Access(
+            actor=actor,
+            feature=named.name,
+            scope=scope,
+            subject=subject or actor.id,
+            decision_id=decision.id,
+            realm=self,
+            vault=Vault(),
+            route=route,
+        )
+
+    @contextmanager
+    def acting_as(
+        self,
+        actor: Actor,
+        *,
+        scope: str,
+        feature: str | None = None,
+        subject: str | None = None,
+        conversation: str | None = None,
+    ) -> Iterator[Access]:
+        """Use AI as ``actor`` for the block: jobs, scripts, tests. Decided and recorded like a request's access."""
+        access = self.admit(actor, scope, feature=feature, subject=subject)
+        if conversation is not None:
+            access = access.within(self._conversations.get(access, conversation))
+        with acting(access):
+            yield access
+
+    @contextmanager
+    def conversation(self, id: str) -> Iterator[Conversation]:
+        """Keep tokens stable over the calls of one conversation of the current actor.
+
+        The same value gets the same token in every block with this ``id``, tenant and actor, in any process; another
+        actor who names the same ``id`` gets another conversation.
+
+        Raises:
+            ConfigurationError: there is no current access.
+        """
+        access = current_access()
+        if access is None or access.realm is not self:
+            raise ConfigurationError("guard.conversation(...) needs a guarded route or guard.acting_as(...) around it")
+        conversation = self._conversations.get(access, id)
+        with hold(access.within(conversation)):
+            yield conversation
+
+    # --- calls --------------------------------------------------------------------------------------------------
+
+    def client(self, cls: type[ClientT], **options: Any) -> ClientT:
+        """A client of the given SDK class whose every request passes the pipeline.
+
+        ``options`` go to the class, without those that would lead around the guard (base URL, HTTP client, credential):
+        they come from settings.
+        """
+        return connect(cls, lambda: self, self.settings, **options)
+
+    def call(self, fn: AnyModel, messages: Any, *, model: str, **options: Any) -> Any:
+        """Call ``fn(messages, model=…, max_output_tokens=…, **options)`` through the pipeline.
+
+        For models that are not behind HTTP. ``messages`` is a string or a JSON-able list of ``{"role", "content"}``;
+        ``model`` is ``provider:model`` as policy lists it. Options and answer must be JSON-able; all of it is scanned.
+        """
+        plain = PlainCall(messages=messages, model=model, options=options)
+        return run(exchange(self.controls, current_access(), plain), self.hands, plain.sender(fn)).answer
+
+    async def acall(self, fn: AnyModelAsync, messages: Any, *, model: str, **options: Any) -> Any:
+        """:meth:`call` for an async ``fn``."""
+        plain = PlainCall(messages=messages, model=model, options=options)
+        return (await arun(exchange(self.controls, current_access(), plain), self.hands, plain.asender(fn))).answer
+
+    # --- records ------------------------------------------------------------------------------------------------
+
+    def record(
+        self, type: str, decision_id: str, *, resource: str = "", payload: Mapping[str, Any] | None = None
+    ) -> None:
+        """Commit one audit event about the current access, and wait for it."""
+        access = current_access()
+        record = AuditRecord(
+            type=type,
+            decision_id=decision_id,
+            resource=resource,
+            policy_hash=self.policy.hash,
+            payload=payload or {},
+            at=self.now(),
+            **self.names(access.actor if access else None, access.subject if access else None),
+        )
+        settle(self.hands.recorder, [record], self.hands.store_timeout)
+
+    def close(self) -> None:
+        """Write what is queued and let the database go."""
+        if self._on_close is not None:
+            self._on_close()
+            self._on_close = None
+
+    def _record_access(
+        self,
+        decision: Decision,
+        actor: Actor | None,
+        scope: str,
+        feature: Feature | None,
+        subject: str | None,
+        route: str,
+    ) -> None:
+        record = AuditRecord(
+            type="access.allowed" if decision.allowed else "access.denied",
+            decision_id=decision.id,
+            resource=feature.name if feature is not None else "",
+            policy_hash=self.policy.hash,
+            payload={
+                "effect": str(decision.effect),
+                "stage": str(Stage.ADMIT),
+                "scope": scope,
+                "route": route,
+                "reasons": [reason.code for reason in decision.reasons],
+                "kind": actor.kind if actor is not None else "none",
+            },
+            at=self.now(),
+            **self.names(actor, subject or (actor.id if actor is not None else None)),
+        )
+        try:
+            settle(self.hands.recorder, [record], self.hands.store_timeout)
+        except StoreError as error:
+            failure = type(error).__name__
+        else:
+            return
+        logger.critical("access decision %s could not be recorded: %s", decision.id, failure)
+        reason = Reason(code="store.unavailable", detail="the decision could not be recorded, so access is refused")
+        raise ControlFailed(decision.with_(effect=Effect.BLOCK, reasons=(reason,)))
+
+    def names(self, actor: Actor | None, subject: str | None) -> dict[str, str]:
+        """The keyed pseudonyms of an actor, a data subject and their tenant, as records carry them."""
+        tenant = actor.tenant if actor is not None else None
+        prefix = f"{tenant}\x00" if tenant is not None else ""
+        return {
+            "actor": self.keys.pseudonym("actor", prefix + actor.id) if actor is not None else "",
+            "subject": self.keys.pseudonym("subject", prefix + subject) if subject is not None else "",
+            "tenant": self.keys.pseudonym("tenant", tenant) if tenant is not None else "",
+        }
+
+    def _looks_clean(self, text: str) -> bool:
+        return (
+            len(text) <= 120
+            and all(c.isascii() and (c.isalnum() or c in "._:/-") for c in text)
+            and not self.detector.detect(text)
+        )
+
+
+def connect(cls: type[ClientT], resolve: Callable[[], Guard], settings: Settings, **options: Any) -> ClientT:
+    """A guarded client of ``cls`` for whichever guard ``resolve`` gives at the time of a call.
+
+    It reaches the base URL of ``settings``. A guard in charge whose settings name another one is refused the use of the
+    client, so that no credential goes to another's server.
+    """
+    provider = provider_of(cls)
+    base_url = _base_url(settings, provider)
+
+    def credential() -> str:
+        current = resolve().settings
+        if _base_url(current, provider) != base_url:
+            raise ConfigurationError(
+                f"the client was made for another base URL than this application's; create it after init_app({provider})"
+            )
+        return current.credential(provider).reveal()
+
+    options.setdefault("timeout", settings.provider_timeout_seconds)
+    return guarded_client(
+        cls,
+        handler=ExchangeHandler(resolve),
+        credential=credential,
+        base_url=base_url,
+        max_response_bytes=settings.max_response_bytes,
+        **options,
+    )
+
+
+def _base_url(settings: Settings, provider: str) -> str:
+    return settings.base_url(provider) or PROVIDER_URLS[provider]
+
+
+class WireCall:
+    """One HTTP request of an SDK, as the pipeline sees it: its provider's wire format lays it open."""
+
+    def __init__(self, raw: RawRequest) -> None:
+        self.provider = raw.provider
+        self._raw = raw
+        self._wire = wire_for(raw.provider)
+
+    def read(self) -> WireRequest:
+        """Lay the request open; :class:`MalformedInput` for an unknown endpoint, field or shape."""
+        return self._wire.request(self._raw)
+
+    def answer(self, request: WireRequest, raw: RawResponse) -> WireResponse:
+        """Lay the answer open; :class:`MalformedInput` for what cannot be read."""
+        return self._wire.response(request, raw)
+
+    def status(self, raw: RawResponse) -> int:
+        """The HTTP status of the answer."""
+        return raw.status
+
+
+class ExchangeHandler:
+    """What guarded transports hand their requests to. ``resolve`` gives the guard in charge at the time of the call.
+
+    The answer carries the exchange's id in the header ``x-aiguard-decision-id``.
+    """
+
+    def __init__(self, resolve: Callable[[], Guard]) -> None:
+        self._resolve = resolve
+
+    def handle(self, request: RawRequest, send: Callable[[RawRequest], RawResponse]) -> RawResponse:
+        """Run one request through the pipeline, sending with ``send``."""
+        guard = self._resolve()
+        return _labelled(run(exchange(guard.controls, current_access(), WireCall(request)), guard.hands, send))
+
+    async def ahandle(self, request: RawRequest, send: Callable[[RawRequest], Awaitable[RawResponse]]) -> RawResponse:
+        """:meth:`handle` on the event loop."""
+        guard = self._resolve()
+        return _labelled(await arun(exchange(guard.controls, current_access(), WireCall(request)), guard.hands, send))
+
+    def refused(self, refusal: Blocked, *, provider: str) -> None:
+        """Record what a transport refused before any stage saw it. Nobody waits: nothing was sent, nothing will be."""
+        guard, access = self._resolve(), current_access()
+        record = AuditRecord(
+            type="exchange.blocked",
+            decision_id=refusal.decision_id,
+            resource=access.feature if access is not None else "",
+            policy_hash=guard.policy.hash,
+            payload={
+                "provider": provider,
+                "parent": access.decision_id if access is not None else "",
+                "effect": str(refusal.decision.effect),
+                "stage": str(refusal.decision.stage),
+                "reasons": [reason.code for reason in refusal.reasons],
+                "sent": False,
+            },
+            at=guard.now(),
+            **guard.names(access.actor if access else None, access.subject if access else None),
+        )
+        guard.hands.recorder.commit([record])
+
+
+def _labelled(delivered: Delivered) -> RawResponse:
+    answer: RawResponse = delivered.answer
+    return replace(answer, headers=(*answer.headers, (DECISION_HEADER, delivered.decision_id)))
+
+
+class _Conversations:
+    """The vaults of conversations: bounded, forgotten when unused, keyed by tenant, actor and id."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._vaults: OrderedDict[str, tuple[float, Vault]] = OrderedDict()
+
+    def get(self, access: Access, id: str) -> Conversation:
+        if not id or len(id) > 512:
+            raise ConfigurationError("a conversation id is a text of 1 to 512 characters")
+        owner = f"{len(access.actor.tenant or '')}:{access.actor.tenant or ''}:{len(access.actor.id)}:{access.actor.id}:{id}"
+        name = self._keys.pseudonym("conversation", owner)
+        now = time.monotonic()
+        with self._lock:
+            while self._vaults and next(iter(self._vaults.values()))[0] < now - CONVERSATION_TTL:
+                self._vaults.popitem(last=False)
+            vault = self._vaults.pop(name, (now, None))[1] or Vault(name.encode())
+            self._vaults[name] = (now, vault)
+            if len(self._vaults) > MAX_CONVERSATIONS:
+                self._vaults.popitem(last=False)
+        return Conversation(id=id, vault=vault)
+
+
+def _answer_rules(feature: Feature) -> AnswerRules:
+    return AnswerRules(block_patterns=feature.output.block_patterns, json_schema=feature.output.json_schema)
+
+
+def _refusal_for(decision: Decision) -> type[Blocked]:
+    status = decision.reasons[0].status if decision.reasons else None
+    return {401: NotAuthenticated, 503: ControlFailed}.get(status or 403, AccessDenied)

@@ -1,0 +1,156 @@
+"""Scrubbing hooks as every web door uses them: scrub a body, record what was found, refuse what may not pass.
+
+A door brings the bytes and puts the result back; what is decided, recorded and said is the same at each of them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aiguard.bodies import REPLACE_ALL, ScrubbedBody, UnreadableBody, check_rules, scrub_body
+from aiguard.errors import (
+    Blocked,
+    ConfigurationError,
+    ContentBlocked,
+    ControlFailed,
+    InputRefused,
+    MalformedInput,
+    OutputBlocked,
+    StoreError,
+)
+from aiguard.guard import Guard
+from aiguard.trail import tally
+from aiguard.types import Decision, Effect, Operator, Reason, Stage, new_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScrubRule:
+    """Which routes and methods to scrub, and how. ``routes`` are shell patterns of route templates or endpoint names."""
+
+    routes: tuple[str, ...]
+    methods: frozenset[str]
+    rules: Mapping[str, Operator]
+
+    @classmethod
+    def of(cls, routes: Sequence[str], methods: Sequence[str], rules: Mapping[str, Operator | str] | None) -> ScrubRule:
+        """A checked rule; :class:`ConfigurationError` names what cannot work."""
+        if not routes:
+            raise ConfigurationError("name at least one route to scrub; '*' is every route")
+        operators = {
+            type: rule if isinstance(rule, Operator) else Operator(name=cast("Any", rule))
+            for type, rule in (REPLACE_ALL if rules is None else rules).items()
+        }
+        upper = frozenset(method.upper() for method in methods)
+        return cls(routes=tuple(routes), methods=upper, rules=check_rules(operators))
+
+    def applies(self, method: str, *names: str) -> bool:
+        """Whether a request with this method and these names (route template, endpoint) is meant."""
+        if self.methods and method not in self.methods:
+            return False
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.routes for name in names)
+
+
+def scrub_request_body(
+    guard: Guard, rule: ScrubRule, content: bytes, *, content_type: str, encoding: str, route: str
+) -> ScrubbedBody:
+    """A request's body as the application may see it; :class:`InputRefused` or :class:`ContentBlocked` otherwise."""
+    refusal: Blocked | None = None
+    try:
+        scrubbed = _scrub(guard, rule, content, content_type, encoding, guard.settings.max_body_bytes)
+    except MalformedInput as error:
+        decision = _blocked(guard, "input.malformed", str(error), getattr(error, "status", None))
+        refusal = recorded(guard, InputRefused(decision), "request.refused", {"route": route})
+    if refusal is not None:
+        raise refusal
+    _settle(guard, scrubbed, ContentBlocked, "request", route)
+    return scrubbed
+
+
+def scrub_response_body(
+    guard: Guard,
+    rule: ScrubRule,
+    content: bytes,
+    *,
+    content_type: str,
+    encoding: str,
+    route: str,
+    exempt: Callable[[str], bool] | None,
+) -> ScrubbedBody:
+    """A response's body as the caller may see it; :class:`OutputBlocked` otherwise."""
+    refusal: Blocked | None = None
+    try:
+        scrubbed = _scrub(guard, rule, content, content_type, encoding, guard.settings.max_response_bytes, exempt)
+    except MalformedInput as error:
+        decision = _blocked(
+            guard, "output.malformed", f"the response cannot be scrubbed: {error}", stage=Stage.VALIDATE
+        )
+        refusal = recorded(guard, OutputBlocked(decision), "response.refused", {"route": route})
+    if refusal is not None:
+        raise refusal
+    _settle(guard, scrubbed, OutputBlocked, "response", route)
+    return scrubbed
+
+
+def recorded(guard: Guard, refusal: Blocked, type: str, payload: Mapping[str, Any], *, resource: str = "") -> Blocked:
+    """``refusal`` once it is on record; one that cannot be recorded says so instead."""
+    codes = [reason.code for reason in refusal.reasons]
+    try:
+        guard.record(type, refusal.decision_id, resource=resource, payload={**payload, "reasons": codes})
+    except StoreError:
+        detail = "the decision could not be recorded, so the request is refused"
+        return ControlFailed(_blocked(guard, "store.unavailable", detail).with_(id=refusal.decision_id))
+    return refusal
+
+
+def _scrub(
+    guard: Guard,
+    rule: ScrubRule,
+    content: bytes,
+    content_type: str,
+    encoding: str,
+    max_bytes: int,
+    exempt: Callable[[str], bool] | None = None,
+) -> ScrubbedBody:
+    if encoding not in ("", "identity"):
+        raise UnreadableBody("an encoded body cannot be looked at; send it without Content-Encoding")
+    return scrub_body(
+        content,
+        content_type,
+        detector=guard.detector,
+        rules=rule.rules,
+        pseudonym=guard.keys.pseudonym,
+        exempt=exempt,
+        max_bytes=max_bytes,
+    )
+
+
+def _settle(guard: Guard, scrubbed: ScrubbedBody, error: type[Blocked], what: str, route: str) -> None:
+    payload = {"route": route, "findings": tally(scrubbed.counts)}
+    if scrubbed.blocked:
+        reasons = tuple(
+            Reason(code="content.blocked", detail=f"the {what} holds a {type}, which policy does not let through")
+            for type in scrubbed.blocked
+        )
+        stage = Stage.REDACT if what == "request" else Stage.VALIDATE
+        decision = Decision(effect=Effect.BLOCK, reasons=reasons, stage=stage, policy_hash=guard.policy.hash)
+        raise recorded(guard, error(decision), f"{what}.refused", payload)
+    if not scrubbed.counts:
+        return
+    failed = False
+    try:
+        guard.record(f"{what}.scrubbed", new_id("agd"), payload=payload)
+    except StoreError:
+        failed = True
+    if failed:
+        detail = "the decision could not be recorded, so nothing goes on"
+        raise ControlFailed(_blocked(guard, "store.unavailable", detail))
+
+
+def _blocked(
+    guard: Guard, code: str, detail: str, status: int | None = None, *, stage: Stage = Stage.CLASSIFY
+) -> Decision:
+    reason = Reason(code=code, detail=detail, status=status)
+    return Decision(effect=Effect.BLOCK, reasons=(reason,), stage=stage, policy_hash=guard.policy.hash)

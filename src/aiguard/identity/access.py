@@ -1,0 +1,187 @@
+"""The lease: which actor may use which feature right now, and how long that stays true.
+
+The lease travels in a :mod:`contextvars` variable, so threads, tasks and requests never see each other's. Work that
+outlives the function it was granted to (a generator that streams after the view returned) runs each step inside
+:func:`iterate_within`, which sets the variable for that step only; the thread's next request inherits nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from aiguard.types import Actor, Finding
+
+
+class TokenVault(Protocol):
+    """What a lease needs of a vault; ``redact.Vault`` is one."""
+
+    def token(self, type: str, value: str) -> str:
+        """The token that stands for ``value``."""
+        ...
+
+    def restore(self, text: str) -> Any:
+        """``text`` with this vault's tokens turned back."""
+        ...
+
+    def literals(self, text: str) -> Sequence[Finding]:
+        """Where ``text`` holds what looks like a token."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """A conversation of one actor in one tenant, with the vault its tokens live in."""
+
+    id: str = field(repr=False)
+    vault: TokenVault = field(repr=False)
+
+
+class _Lease:
+    """Whether an access is still alive, and what was restored under it (in memory only, gone at the end)."""
+
+    __slots__ = ("_lock", "_restored", "alive")
+
+    def __init__(self) -> None:
+        self.alive = True
+        self._restored: set[str] = set()
+        self._lock = threading.Lock()
+
+    def note_restored(self, values: Iterable[str]) -> None:
+        with self._lock:
+            if self.alive:
+                self._restored.update(values)
+
+    def was_restored(self, value: str) -> bool:
+        with self._lock:
+            return value in self._restored
+
+    def end(self) -> None:
+        with self._lock:
+            self.alive = False
+            self._restored.clear()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Access:
+    """One actor's permission to use one AI feature, for as long as its lease lives.
+
+    Attributes:
+        subject: the id of the person the data is about; by default the actor's.
+        decision_id: the id of the decision that granted it, which exchanges name as their parent.
+        route: the route template it was granted at, or ``""``.
+        realm: the guard that granted it; another guard does not accept it.
+        vault: where tokens live when there is no conversation: as long as the lease.
+    """
+
+    actor: Actor
+    feature: str
+    scope: str
+    subject: str = field(repr=False)
+    decision_id: str
+    realm: object = field(repr=False)
+    vault: TokenVault = field(repr=False)
+    route: str = ""
+    conversation: Conversation | None = field(default=None, repr=False)
+    lease: _Lease = field(default_factory=_Lease, repr=False)
+
+    @property
+    def alive(self) -> bool:
+        """False once the response this was granted for is over."""
+        return self.lease.alive
+
+    @property
+    def tokens(self) -> TokenVault:
+        """The conversation's vault, or the lease's own."""
+        return self.conversation.vault if self.conversation is not None else self.vault
+
+    def within(self, conversation: Conversation) -> Access:
+        """The same lease, inside a conversation."""
+        return Access(
+            actor=self.actor,
+            feature=self.feature,
+            scope=self.scope,
+            subject=self.subject,
+            decision_id=self.decision_id,
+            realm=self.realm,
+            vault=self.vault,
+            route=self.route,
+            conversation=conversation,
+            lease=self.lease,
+        )
+
+    def end(self) -> None:
+        """End the lease; every reference to it becomes worthless."""
+        self.lease.end()
+
+
+_current: ContextVar[Access | None] = ContextVar("aiguard_access", default=None)
+
+
+def current_access() -> Access | None:
+    """The living access of this context, or None."""
+    access = _current.get()
+    return access if access is not None and access.alive else None
+
+
+@contextmanager
+def hold(access: Access) -> Iterator[Access]:
+    """Make ``access`` current for the block, without ending its lease afterwards."""
+    token = _current.set(access)
+    try:
+        yield access
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def acting(access: Access) -> Iterator[Access]:
+    """Make ``access`` current for the block and end its lease with it."""
+    try:
+        with hold(access):
+            yield access
+    finally:
+        access.end()
+
+
+class IterateWithin:
+    """Iterate over ``chunks`` with ``access`` current during each step only; :meth:`close` ends the lease.
+
+    The variable is reset before each chunk is handed out, so a thread that stops half-way and serves another request
+    carries nothing over. A server closes what it iterates (PEP 3333), also when the client went away or the request was a
+    HEAD and no step was taken; a step that raises ends the lease at once.
+    """
+
+    def __init__(self, access: Access, chunks: Iterable[Any]) -> None:
+        self._access = access
+        self._chunks = chunks
+        self._iterator: Iterator[Any] | None = None
+
+    def __iter__(self) -> IterateWithin:
+        return self
+
+    def __next__(self) -> Any:
+        with hold(self._access):
+            try:
+                if self._iterator is None:
+                    self._iterator = iter(self._chunks)
+                return next(self._iterator)
+            except StopIteration:
+                raise
+            except BaseException:
+                self._access.end()
+                raise
+
+    def close(self) -> None:
+        """Close what is iterated, with the access still current, and end the lease."""
+        try:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                with hold(self._access):
+                    close()
+        finally:
+            self._access.end()

@@ -1,0 +1,38 @@
+"""May this actor use this scope? A pluggable question with one shape: ``(actor, scope) -> Decision``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiguard.types import Actor, Decision, Effect, Reason, Stage
+
+Authoriser = Callable[[Actor, str], Decision]
+"""Answers whether ``actor`` may use ``scope``. Raising, or answering anything but a Decision, is a refusal."""
+
+
+def has_scope(actor: Actor, scope: str) -> Decision:
+    """The default authoriser: the actor carries exactly this scope."""
+    if scope in actor.scopes:
+        return Decision.allow(f"the actor has the scope {scope}", code="scope.granted")
+    return Decision.deny(f"this needs the scope {scope}, which the caller does not have", code="scope.missing")
+
+
+def decide_access(actor: Actor | None, scope: str, authoriser: Authoriser, *, policy_hash: str) -> Decision:
+    """The decision of stage 1, failing closed.
+
+    Nobody signed in is a refusal with status 401; an authoriser that raises, or that answers with anything but a
+    :class:`Decision` (a plain ``True`` included), is a refusal with status 403.
+    """
+    if actor is None:
+        reason = Reason(code="actor.missing", detail=f"sign in first; this needs the scope {scope}", status=401)
+        return Decision(effect=Effect.BLOCK, reasons=(reason,), stage=Stage.ADMIT, policy_hash=policy_hash)
+    try:
+        answer: object = authoriser(actor, scope)
+    except Exception as error:  # noqa: BLE001 - fail closed: an authoriser that throws has not said yes
+        reason = Reason(code="authoriser.failed", detail=f"the authoriser raised {type(error).__name__}", status=503)
+        return Decision(effect=Effect.BLOCK, reasons=(reason,), stage=Stage.ADMIT, policy_hash=policy_hash)
+    if not isinstance(answer, Decision):
+        detail = f"the authoriser must return a Decision, not {type(answer).__name__}"
+        reason = Reason(code="authoriser.invalid", detail=detail, status=503)
+        return Decision(effect=Effect.BLOCK, reasons=(reason,), stage=Stage.ADMIT, policy_hash=policy_hash)
+    return answer.with_(stage=Stage.ADMIT, policy_hash=policy_hash)

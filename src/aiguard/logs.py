@@ -1,0 +1,163 @@
+"""Log protection: what is logged is scrubbed before any handler, formatter or shipper sees it.
+
+A filter on the root logger is not asked for records of child loggers, and handlers come and go. What every record passes is
+its creation, so the record factory is where this stands, with ``Logger.makeRecord`` around it for ``extra=`` fields, which
+are set after the factory has run. SDK debug loggers, the web server's access log and exception texts are covered alike.
+
+Not covered: ``print``, ``sys.stderr``, and loggers that do not use :mod:`logging`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+WITHHELD = "[log message withheld: it could not be scrubbed]"
+"""Stands in for a message when scrubbing fails: a log line is never worth a leak."""
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_MAX_DEPTH = 6
+
+Scrub = Callable[[str], str]
+
+_lock = threading.Lock()
+_active: _Protection | None = None
+
+
+class _Protection:
+    """One installation: the scrubber and what it replaced. Installed once a process, counted by its users."""
+
+    def __init__(self, scrub: Scrub) -> None:
+        self.scrub = scrub
+        self.users = 1
+        self.factory = logging.getLogRecordFactory()
+        self.make_record = logging.Logger.makeRecord
+        self.busy = threading.local()
+
+    def text(self, text: str) -> str:
+        """``text`` scrubbed; withheld when that fails, and while a scrub of this thread is itself logging."""
+        if getattr(self.busy, "on", False):
+            return WITHHELD
+        self.busy.on = True
+        try:
+            return self.scrub(text)
+        except Exception:  # noqa: BLE001 - fail closed: the message is withheld, and the application's logging call goes on
+            return WITHHELD
+        finally:
+            self.busy.on = False
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """A value scrubbed: itself when nothing was found in how it prints."""
+        if isinstance(value, bool) or value is None:
+            return value
+        if isinstance(value, (int, float)):
+            printed = repr(value)
+            return value if self.text(printed) == printed else self.text(printed)
+        if isinstance(value, str):
+            return self.text(value)
+        if depth >= _MAX_DEPTH:
+            return WITHHELD
+        if isinstance(value, Mapping):
+            return {self.value(key, depth + 1): self.value(item, depth + 1) for key, item in value.items()}
+        if type(value) in (list, tuple, set, frozenset):
+            return type(value)(self.value(item, depth + 1) for item in value)
+        try:
+            printed, shown = str(value), repr(value)
+        except Exception:  # noqa: BLE001 - an object that cannot print itself cannot be scrubbed
+            return WITHHELD
+        if self.text(printed) == printed and self.text(shown) == shown:
+            return value
+        return self.text(printed)
+
+    def protect(self, record: logging.LogRecord) -> None:
+        """Scrub what the factory set: message, arguments, exception, stack."""
+        record.msg, record.args = self._message(record)
+        if record.exc_info and record.exc_info != (None, None, None):
+            printed = _printed(record.exc_info)
+            clean = self.text(printed)
+            record.exc_text = clean
+            if clean != printed:
+                record.exc_info = None  # the exception object still holds the text
+        elif record.exc_text:
+            record.exc_text = self.text(record.exc_text)
+        if record.stack_info:
+            record.stack_info = self.text(record.stack_info)
+
+    def _message(self, record: logging.LogRecord) -> tuple[Any, Any]:
+        template = record.msg if isinstance(record.msg, str) else self._printed_message(record.msg)
+        if not record.args:
+            return self.text(template), record.args
+        try:
+            message = template % record.args
+        except Exception:  # noqa: BLE001 - logging itself reports the mismatch; the values are scrubbed all the same
+            return self.text(template), self.value(record.args)
+        clean = self.text(message)
+        args = self.value(record.args)
+        if clean == message and args == record.args:
+            return template, record.args
+        try:  # formatters that read the arguments (access logs) go on working where that says the same
+            if template % args == clean:
+                return template, args
+        except Exception:  # noqa: BLE001 - the scrubbed arguments no longer fit their format
+            return clean, ()
+        return clean, ()
+
+    def _printed_message(self, message: Any) -> str:
+        try:
+            return str(message)
+        except Exception:  # noqa: BLE001 - an object that cannot print itself cannot be scrubbed
+            return WITHHELD
+
+
+def _printed(exc_info: Any) -> str:
+    out = io.StringIO()
+    traceback.print_exception(*exc_info, file=out)
+    return out.getvalue().rstrip("\n")
+
+
+def install(scrub: Scrub) -> None:
+    """Protect every logger of the process. A second call changes nothing but the number of users."""
+    global _active  # noqa: PLW0603 - there is one record factory in a process
+    with _lock:
+        if _active is not None:
+            _active.users += 1
+            return
+        protection = _active = _Protection(scrub)
+        factory, make_record = protection.factory, protection.make_record
+
+        def protected_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+            record = factory(*args, **kwargs)
+            protection.protect(record)
+            return record
+
+        def protected_make_record(logger: logging.Logger, *args: Any, **kwargs: Any) -> logging.LogRecord:
+            record = make_record(logger, *args, **kwargs)
+            for name, value in list(vars(record).items()):
+                if name not in _STANDARD:
+                    setattr(record, name, protection.value(value))
+            return record
+
+        logging.setLogRecordFactory(protected_factory)
+        logging.Logger.makeRecord = protected_make_record  # type: ignore[assignment,method-assign]
+
+
+def uninstall() -> None:
+    """Give up one use; the last one puts the record factory back."""
+    global _active  # noqa: PLW0603 - there is one record factory in a process
+    with _lock:
+        if _active is None:
+            return
+        _active.users -= 1
+        if _active.users <= 0:
+            logging.setLogRecordFactory(_active.factory)
+            logging.Logger.makeRecord = _active.make_record  # type: ignore[method-assign]
+            _active = None
+
+
+def installed() -> bool:
+    """Whether log protection is on."""
+    return _active is not None

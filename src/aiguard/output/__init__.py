@@ -1,0 +1,9 @@
+"""Stage 6: may this answer be delivered?
+
+The law of this folder: rules that need the whole answer see the whole answer, after tokens were restored, and a rule that
+cannot decide refuses. Nothing here knows where an answer came from.
+"""
+
+from aiguard.output.rules import AnswerRules, Violation
+
+__all__ = ["AnswerRules", "Violation"]

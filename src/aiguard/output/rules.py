@@ -1,0 +1,143 @@
+"""Blocked patterns and JSON schema for answers.
+
+Patterns run on RE2 and so does the ``pattern`` keyword of a schema: a model's answer must not be able to choose an
+input that backtracks (law 7). A schema never fetches a remote reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+import referencing
+from jsonschema.protocols import Validator as SchemaValidator
+
+from aiguard.errors import PolicyError
+from aiguard.scan.patterns import Pattern, compile_pattern
+from aiguard.types import Reason
+
+MAX_SCHEMA_TEXT = 1_000_000
+"""Characters of an answer that a schema is applied to; a longer one is refused. Validation time grows with it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """One rule that the answer breaks."""
+
+    reason: Reason
+
+
+def _pattern(
+    _validator: SchemaValidator, pattern: str, instance: Any, _schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(instance, str) and not compile_pattern(pattern).found(instance):
+        yield jsonschema.ValidationError("does not match the pattern")
+
+
+def _pattern_properties(
+    validator: SchemaValidator, patterns: Mapping[str, Any], instance: Any, _schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, subschema in patterns.items():
+        compiled = compile_pattern(pattern)
+        for key, value in instance.items():
+            if compiled.found(key):
+                yield from validator.descend(value, subschema, path=key, schema_path=pattern)  # type: ignore[attr-defined]
+
+
+_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
+)
+
+
+def _patterns_in(schema: Any) -> Iterator[str]:
+    stack = [schema]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if isinstance(node.get("pattern"), str):
+                yield node["pattern"]
+            if isinstance(node.get("patternProperties"), dict):
+                yield from node["patternProperties"]
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+
+
+def _reject_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("duplicate key")
+    return result
+
+
+class AnswerRules:
+    """The answer rules of one feature.
+
+    Args:
+        block_patterns: RE2 patterns; an answer text in which one is found is refused.
+        json_schema: a JSON Schema (2020-12) that each answer text must satisfy, or None.
+
+    Raises:
+        PolicyError: a pattern does not compile, or the schema is not valid.
+    """
+
+    def __init__(self, *, block_patterns: Sequence[str] = (), json_schema: Mapping[str, Any] | None = None) -> None:
+        self._patterns: list[Pattern] = [compile_pattern(pattern) for pattern in block_patterns]
+        self._schema: Any = None
+        if json_schema is not None:
+            schema = dict(json_schema)
+            try:
+                _Validator.check_schema(schema)
+            except jsonschema.SchemaError as error:
+                where = "/".join(str(step) for step in error.absolute_path) or "the top level"
+                raise PolicyError(f"output.json_schema is not a valid JSON Schema (2020-12) at {where}") from None
+            for pattern in _patterns_in(schema):
+                compile_pattern(pattern)
+            self._schema = _Validator(schema, registry=referencing.Registry())
+
+    def check(self, texts: Sequence[str]) -> tuple[Violation, ...]:
+        """The rules that ``texts`` (the whole answer, one text a message) break. Reasons never quote the answer."""
+        found = []
+        for number, pattern in enumerate(self._patterns):
+            if any(pattern.found(text) for text in texts):
+                detail = f"the answer matches blocked pattern {number + 1} of the feature's output rules"
+                found.append(Violation(reason=Reason(code="output.pattern", detail=detail)))
+        if self._schema is not None:
+            found.extend(self._check_schema(texts))
+        return tuple(found)
+
+    def _check_schema(self, texts: Sequence[str]) -> Iterator[Violation]:
+        if not texts:
+            yield Violation(
+                reason=Reason(code="output.schema", detail="the answer has no text to hold against its schema")
+            )
+        for text in texts:
+            if len(text) > MAX_SCHEMA_TEXT:
+                yield Violation(reason=Reason(code="output.schema", detail="the answer is too long for its schema"))
+                continue
+            try:
+                document = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_unique)
+            except (ValueError, RecursionError):
+                yield Violation(
+                    reason=Reason(code="output.schema", detail="the answer is not the JSON its schema asks for")
+                )
+                continue
+            try:
+                error = next(iter(self._schema.iter_errors(document)), None)
+            except (RecursionError, referencing.exceptions.Unresolvable):
+                detail = "the answer could not be held against its schema"
+                yield Violation(reason=Reason(code="output.schema", detail=detail))
+                continue
+            if error is not None:
+                keyword = str(error.validator)
+                detail = f"the answer does not satisfy its schema (keyword {keyword})"
+                yield Violation(reason=Reason(code="output.schema", detail=detail))

@@ -1,0 +1,502 @@
+"""The map: one exchange, seven stages, always in this order.
+
+``exchange`` is a generator that performs no I/O. It yields effects (detect, commit, send) and is driven by the thin sync
+and async drivers in ``drivers.py``, so there is one implementation of every rule. It ends in exactly one of three ways: it returns
+the answer, it raises :class:`~aiguard.errors.Blocked`, or it re-raises what sending raised. In each case the audit log
+says so under the exchange's id.
+
+Two promises are kept here and nowhere else:
+
+* the decision is committed before anything is sent, and the outcome before anything is delivered; if either cannot be
+  committed, nothing is sent, or nothing is delivered;
+* an exception in a control is a refusal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, cast
+
+from aiguard import detect, redact
+from aiguard.errors import (
+    AccessDenied,
+    Blocked,
+    ContentBlocked,
+    ControlFailed,
+    InputRefused,
+    MalformedInput,
+    OutputBlocked,
+    ProviderFailed,
+    StoreError,
+)
+from aiguard.identity import Access
+from aiguard.injection import Defence
+from aiguard.output import AnswerRules
+from aiguard.policy import Feature, Policy
+from aiguard.trail import Refuse, Trail
+from aiguard.types import ArtifactRecord, Finding, Operator, Part, PartKind, Reason, Record, Stage
+from aiguard.types import Effect as _Outcome
+
+logger = logging.getLogger("aiguard")
+
+_REPLACE = Operator(name="replace")
+_TOKENIZE = Operator(name="tokenize")
+_BLOCK = _Outcome.BLOCK
+
+
+class Request(Protocol):
+    """A request whose texts are laid open; what a wire format returns."""
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's name, for records."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model that is asked for, without its provider."""
+        ...
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Everything a stage has to look at, in document order."""
+        ...
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The limit that the request sets itself."""
+        ...
+
+    def render(self, texts: Sequence[str | None], *, max_output_tokens: int | None) -> Any:
+        """The request with each part's text replaced (None keeps it)."""
+
+
+class Answer(Protocol):
+    """An answer whose texts are laid open."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Everything a stage has to look at, in document order."""
+        ...
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """Tokens as the provider counted them, by kind."""
+        ...
+
+    def render(self, texts: Sequence[str | None]) -> Any:
+        """The answer with each part's text replaced (None keeps it)."""
+
+
+class Call(Protocol):
+    """One call to a model, of whatever kind. Both methods raise :class:`MalformedInput` for what they cannot read."""
+
+    @property
+    def provider(self) -> str:
+        """The provider\'s name, as policy lists it."""
+        ...
+
+    def read(self) -> Request:
+        """Lay the request's texts open."""
+
+    def answer(self, request: Any, raw: Any) -> Answer:
+        """Lay the answer's texts open."""
+
+    def status(self, raw: Any) -> int:
+        """The answer's HTTP status; 400 and above is an error answer. 200 where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detect:
+    """Effect: find what is in each part. The driver sends back one sequence of findings a part."""
+
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """Effect: commit ``records`` durably. ``wait=False`` only where nobody is left to wait (a cancelled call)."""
+
+    records: Sequence[Record]
+    wait: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Send:
+    """Effect: send ``payload`` and give back the raw answer, or raise what sending raised."""
+
+    payload: Any
+
+
+Effect = Detect | Commit | Send
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Controls:
+    """What the stages are given: the rooms' objects and the facts they decide on.
+
+    ``realm`` is the guard that this is: an access that another guard granted is not accepted.
+    """
+
+    policy: Policy
+    environment: str
+    realm: object
+    defences: Callable[[Feature], Defence]
+    answer_rules: Callable[[Feature], AnswerRules]
+    pseudonym: Callable[[str, str], str]
+    count_tokens: Callable[[Sequence[str]], int]
+    looks_clean: Callable[[str], bool]
+    now: Callable[[], datetime]
+
+
+def exchange(controls: Controls, access: Access | None, call: Call) -> Generator[Effect, Any, Delivered]:
+    """Run one call through the seven stages.
+
+    Raises:
+        Blocked: a control refused, or the decision could not be recorded.
+        Exception: whatever sending raised, with the exchange's id as ``aiguard_decision_id``.
+    """
+    trail = Trail(
+        policy=controls.policy,
+        environment=controls.environment,
+        pseudonym=controls.pseudonym,
+        now=controls.now,
+        access=access,
+        provider=call.provider,
+    )
+    outgoing = yield from decide(controls, trail, access, call)
+    started = time.perf_counter()
+    unusable: Refuse | None = None
+    raw: Any = None
+    try:
+        raw = yield Send(payload=outgoing.payload)
+    except Blocked as error:  # the transport refuses the answer: a redirect, too large, unreadable
+        unusable = Refuse(type(error), Stage.VALIDATE, *error.reasons)
+    except BaseException as error:
+        yield from record_failure(trail, error, _since(started))
+        error.aiguard_decision_id = trail.id  # type: ignore[attr-defined]
+        raise
+    if unusable is not None:
+        yield from refuse(trail, unusable)
+    return (yield from deliver(controls, trail, outgoing, call, raw, started))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outgoing:
+    """What the first five stages let out."""
+
+    access: Access
+    feature: Feature
+    request: Request
+    payload: Any
+    keepable: Sequence[str]
+    """Each part's text as it may be stored: redacted, also where monitor mode sent more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivered:
+    """An answer that passed all stages, and the id it is recorded under."""
+
+    answer: Any
+    decision_id: str
+
+
+def decide(controls: Controls, trail: Trail, access: Access | None, call: Call) -> Generator[Effect, Any, Outgoing]:
+    """Stages 1-5, ending in a committed decision: what may leave, or a refusal."""
+    refusal: Refuse
+    try:
+        admitted, feature = admit(controls, trail, access)
+        request = call.read()
+        trail.endpoint, trail.parts = request.endpoint, len(request.parts)
+        findings = yield Detect(parts=request.parts)
+        classify(controls, trail, findings)
+        safe = redact_request(controls, trail, admitted, feature, request.parts, findings)
+        defend(controls, trail, feature, request.parts)
+        limit = clear_to_send(controls, trail, feature, request)
+        payload = request.render([None] * len(safe) if trail.monitored else safe, max_output_tokens=limit)
+        outgoing = Outgoing(access=admitted, feature=feature, request=request, payload=payload, keepable=safe)
+        yield Commit(records=(trail.allowed(),))
+    except Refuse as refused:
+        refusal = refused
+    except MalformedInput as error:
+        status = getattr(error, "status", None)
+        refusal = Refuse(InputRefused, Stage.CLASSIFY, Reason(code="input.malformed", detail=str(error), status=status))
+    except StoreError as error:
+        refusal = store_failed(trail, error)
+    except Exception as error:  # noqa: BLE001 - a control that throws has not said yes
+        refusal = control_failed(trail, error)
+    else:
+        trail.decided = True
+        return outgoing
+    yield from refuse(trail, refusal)
+    raise AssertionError("refuse always raises")
+
+
+def admit(controls: Controls, trail: Trail, access: Access | None) -> tuple[Access, Feature]:
+    """Stage 1: there is a living access, this guard granted it, and policy still knows its feature."""
+    if access is None or not access.alive:
+        detail = (
+            "a guarded client may be used only inside a route with @require_ai_scope, or inside guard.acting_as(...)"
+        )
+        raise Refuse(AccessDenied, Stage.ADMIT, Reason(code="access.none", detail=detail))
+    if access.realm is not controls.realm:
+        detail = "the access was granted by another application's guard"
+        raise Refuse(AccessDenied, Stage.ADMIT, Reason(code="access.foreign", detail=detail))
+    feature = controls.policy.features.get(access.feature)
+    if feature is None:
+        raise Refuse(
+            AccessDenied, Stage.ADMIT, Reason(code="feature.unknown", detail="policy does not know the feature")
+        )
+    trail.feature = feature
+    trail.monitored = controls.policy.monitor_allowed(feature, controls.environment, controls.now())
+    if trail.monitored:
+        logger.warning("feature %s is in monitor mode: what policy refuses is recorded and let through", feature.name)
+    return access, feature
+
+
+def classify(controls: Controls, trail: Trail, findings: Sequence[Sequence[Finding]]) -> None:
+    """Stage 2: how sensitive is what was found?"""
+    everything = [finding for found in findings for finding in found]
+    trail.sensitivity = detect.sensitivity_of(everything, controls.policy.sensitivity)
+
+
+def redact_request(
+    controls: Controls,
+    trail: Trail,
+    access: Access,
+    feature: Feature,
+    parts: Sequence[Part],
+    findings: Sequence[Sequence[Finding]],
+) -> list[str]:
+    """Stage 3: each part's text as it may leave; a type that policy blocks refuses the whole exchange."""
+    if len(findings) != len(parts):
+        raise ControlError("detection did not answer for every part")
+    rules = {**feature.redact, redact.TOKEN_LITERAL: _TOKENIZE}
+    vault = cast("redact.Vault", access.tokens)
+    safe: list[str] = []
+    stopped: set[str] = set()
+    for part, found in zip(parts, findings, strict=True):
+        spans = list(found)
+        if not part.trusted and part.channel == "prose":
+            spans += vault.literals(part.text)
+        if not spans:
+            safe.append(part.text)
+            continue
+        redacted = redact.redact(part.text, spans, rules, vault=vault, pseudonym=controls.pseudonym)
+        trail.redactions.update(redacted.counts)
+        stopped.update(redacted.blocked)
+        safe.append(redacted.text)
+    reasons = [
+        Reason(code="content.blocked", detail=f"the request holds a {type}, which policy does not let out")
+        for type in sorted(stopped)
+    ]
+    enforce(trail, ContentBlocked, Stage.REDACT, reasons)
+    return safe
+
+
+def defend(controls: Controls, trail: Trail, feature: Feature, parts: Sequence[Part]) -> None:
+    """Stage 4: is text that the developer did not write trying to give orders?"""
+    untrusted = [part for part in parts if not part.trusted and part.kind is not PartKind.NUMBER]
+    texts = [part.text for part in untrusted] + detect.joined_texts(untrusted)
+    trail.verdict = controls.defences(feature).assess(texts)
+    names = ", ".join(trail.verdict.signatures)
+    if trail.verdict.score >= feature.injection.block:
+        detail = (
+            f"the request looks like an attempt to override the instructions (score {trail.verdict.score:.2f}: {names})"
+        )
+        enforce(trail, ContentBlocked, Stage.DEFEND, [Reason(code="injection.blocked", detail=detail)])
+    elif trail.verdict.score >= feature.injection.flag:
+        detail = (
+            f"the request resembles an attempt to override the instructions (score {trail.verdict.score:.2f}: {names})"
+        )
+        trail.flags.append(Reason(code="injection.flagged", detail=detail))
+
+
+def clear_to_send(controls: Controls, trail: Trail, feature: Feature, request: Request) -> int:
+    """Stage 5: an approved model, within the token limits. Returns the most tokens that the answer may have."""
+    model = f"{trail.provider}:{request.model}"
+    approved = feature.allows_model(model)
+    trail.model = model if approved or controls.looks_clean(model) else "unlisted"
+    if not approved:
+        detail = f"the model {trail.model} is not one that the feature {feature.name} may call"
+        enforce(trail, AccessDenied, Stage.SEND, [Reason(code="model.unlisted", detail=detail)])
+    trail.input_bound = controls.count_tokens([part.text for part in request.parts])
+    if trail.input_bound > feature.max_input_tokens:
+        detail = (
+            f"the input may be up to {trail.input_bound} tokens (the estimate is an upper bound); "
+            f"the feature {feature.name} allows {feature.max_input_tokens}"
+        )
+        enforce(trail, ContentBlocked, Stage.SEND, [Reason(code="tokens.input", detail=detail, status=413)])
+    asked = request.max_output_tokens
+    trail.max_output_tokens = feature.max_output_tokens if asked is None else min(asked, feature.max_output_tokens)
+    return trail.max_output_tokens
+
+
+def deliver(
+    controls: Controls, trail: Trail, outgoing: Outgoing, call: Call, raw: Any, started: float
+) -> Generator[Effect, Any, Delivered]:
+    """Stages 6 and 7: check the answer, keep what policy keeps, commit the outcome, and hand the answer over."""
+    elapsed = _since(started)
+    refusal: Refuse
+    try:
+        answer = call.answer(outgoing.request, raw)
+        trail.usage = answer.usage
+        findings = yield Detect(parts=answer.parts)
+        shown, keepable = validate(controls, trail, outgoing, answer.parts, findings)
+        delivered = answer.render(shown)
+        if call.status(raw) >= 400:
+            yield Commit(records=(trail.rejected(call.status(raw), elapsed),))
+        else:
+            artifacts = keep(trail, outgoing, answer.parts, keepable)
+            yield Commit(records=(*artifacts, trail.completed(elapsed, artifacts)))
+    except Refuse as refused:
+        refusal = refused
+    except MalformedInput as error:
+        detail = f"the model server's answer could not be read: {error}"
+        refusal = Refuse(ProviderFailed, Stage.VALIDATE, Reason(code="answer.malformed", detail=detail))
+    except StoreError as error:
+        refusal = store_failed(trail, error)
+    except Exception as error:  # noqa: BLE001 - a control that throws has not said yes
+        refusal = control_failed(trail, error)
+    else:
+        return Delivered(answer=delivered, decision_id=trail.id)
+    yield from refuse(trail, refusal)
+    raise AssertionError("refuse always raises")
+
+
+def validate(
+    controls: Controls,
+    trail: Trail,
+    outgoing: Outgoing,
+    parts: Sequence[Part],
+    findings: Sequence[Sequence[Finding]],
+) -> tuple[list[str], list[str]]:
+    """Stage 6: each part as it is shown (tokens turned back for this actor) and as it may be stored (tokens kept)."""
+    if len(findings) != len(parts):
+        raise ControlError("detection did not answer for every part")
+    output, vault, lease = outgoing.feature.output, cast("redact.Vault", outgoing.access.tokens), outgoing.access.lease
+    rules = {type: _REPLACE if rule.name == "tokenize" else rule for type, rule in output.redact.items()}
+    shown: list[str] = []
+    keepable: list[str] = []
+    stopped: set[str] = set()
+    for part, found in zip(parts, findings, strict=True):
+        tokens = vault.literals(part.text)
+        spans = [f for f in found if not any(t.start <= f.start and f.end <= t.end for t in tokens)]
+        text = part.text
+        if spans:
+            redacted = redact.redact(text, spans, rules, vault=None, pseudonym=controls.pseudonym)
+            trail.answer_redactions.update(redacted.counts)
+            stopped.update(redacted.blocked)
+            text = redacted.text
+        keepable.append(text)
+        if trail.monitored:
+            text = part.text
+        if tokens and output.restore and part.kind is PartKind.TEXT and part.channel == "prose":
+            restored = vault.restore(text)
+            trail.restored += restored.count
+            lease.note_restored(restored.text[start:end] for start, end in restored.spans)
+            text = restored.text
+        shown.append(text)
+    reasons = [
+        Reason(code="output.blocked", detail=f"the answer holds a {type}, which policy does not deliver")
+        for type in sorted(stopped)
+    ]
+    prose = [
+        text for part, text in zip(parts, shown, strict=True) if part.channel == "prose" and part.role == "assistant"
+    ]
+    reasons += [violation.reason for violation in controls.answer_rules(outgoing.feature).check(prose)]
+    enforce(trail, OutputBlocked, Stage.VALIDATE, reasons)
+    return shown, keepable
+
+
+def keep(
+    trail: Trail, outgoing: Outgoing, answer_parts: Sequence[Part], answer_texts: Sequence[str]
+) -> list[ArtifactRecord]:
+    """Stage 7: the artifacts that policy lets us keep, already redacted."""
+    rule, kept = outgoing.feature.keep, []
+    if rule.prompt == "redacted":
+        kept.append(trail.artifact("prompt", _transcript(outgoing.request.parts, outgoing.keepable)))
+    if rule.output == "redacted":
+        prose = [(part, text) for part, text in zip(answer_parts, answer_texts, strict=True) if part.channel != "meta"]
+        kept.append(trail.artifact("output", _transcript([part for part, _ in prose], [text for _, text in prose])))
+    if rule.metadata == "redacted":
+        facts = {"model": trail.model, "endpoint": trail.endpoint, "usage": dict(trail.usage)}
+        kept.append(trail.artifact("metadata", json.dumps(facts, sort_keys=True)))
+    return kept
+
+
+def enforce(trail: Trail, error: type[Blocked], stage: Stage, reasons: Sequence[Reason]) -> None:
+    """Refuse for ``reasons``, if there are any; in monitor mode record them and go on."""
+    if not reasons:
+        return
+    if not trail.monitored:
+        raise Refuse(error, stage, *reasons)
+    trail.would_block.extend(reasons)
+
+
+def refuse(trail: Trail, refusal: Refuse) -> Generator[Effect, Any, None]:
+    """Commit the refusal, then raise it. A refusal that cannot be recorded is still a refusal, with the store's reason."""
+    try:
+        yield Commit(records=(trail.refused(refusal),))
+    except StoreError as error:
+        refusal = store_failed(trail, error)
+    # Raised outside every except block: an error's context would carry frames that hold the text.
+    raise refusal.error(trail.decision(_BLOCK, refusal.stage, refusal.reasons)) from None
+
+
+def record_failure(trail: Trail, error: BaseException, elapsed_ms: float) -> Generator[Effect, Any, None]:
+    """Commit that sending raised. Nobody waits for it when the caller is going away (a cancelled task, an interrupt)."""
+    record = trail.failed(error, elapsed_ms)
+    try:
+        yield Commit(records=(record,), wait=isinstance(error, Exception))
+    except StoreError as failure:
+        logger.critical(
+            "exchange %s failed and its outcome could not be recorded: %s", trail.id, type(failure).__name__
+        )
+
+
+def store_failed(trail: Trail, error: StoreError) -> Refuse:
+    """The refusal for a record that could not be committed."""
+    logger.critical("decision %s could not be recorded: %s", trail.id, type(error).__name__)
+    what = "delivered" if trail.decided else "sent"
+    detail = f"the decision could not be recorded, so nothing was {what}; see the server's log under this id"
+    return Refuse(ControlFailed, Stage.KEEP, Reason(code="store.unavailable", detail=detail))
+
+
+def control_failed(trail: Trail, error: Exception) -> Refuse:
+    """The refusal for a control that threw. Only the exception's type is named: its message may quote the input."""
+    logger.error("a control raised %s in exchange %s%s", type(error).__name__, trail.id, _where(error))
+    detail = f"a control failed ({type(error).__name__}), so nothing was let through"
+    return Refuse(
+        ControlFailed, Stage.VALIDATE if trail.decided else Stage.CLASSIFY, Reason(code="control.failed", detail=detail)
+    )
+
+
+class ControlError(Exception):
+    """A room broke its contract; always a refusal."""
+
+
+def _where(error: Exception) -> str:
+    """The file and line an exception came from: enough to find a fault without its message."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})" if frame is not None else ""
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _transcript(parts: Sequence[Part], texts: Sequence[str]) -> str:
+    lines = [
+        {"role": part.role, "at": part.pointer, "text": text}
+        for part, text in zip(parts, texts, strict=True)
+        if part.kind is PartKind.TEXT
+    ]
+    return json.dumps(lines, ensure_ascii=False)

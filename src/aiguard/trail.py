@@ -1,0 +1,208 @@
+"""What an exchange leaves behind: its decision, its audit events and its artifacts, built as values.
+
+Everything that is recorded about an exchange is written here and nowhere else, so that what may stand in a record (types,
+counts, codes, keyed pseudonyms) can be read in one place. The pipeline decides when a record is committed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aiguard.errors import Blocked
+from aiguard.identity import Access
+from aiguard.policy import Feature, Policy
+from aiguard.types import (
+    ArtifactRecord,
+    AuditRecord,
+    Decision,
+    Effect,
+    Reason,
+    Sensitivity,
+    Stage,
+    Verdict,
+    new_id,
+)
+
+MAX_REASONS = 16
+"""Reasons kept on one decision; an exchange that breaks more rules than this is refused all the same."""
+
+
+class Refuse(Exception):
+    """A stage refuses. The pipeline records it and raises ``error`` with the exchange's decision."""
+
+    def __init__(self, error: type[Blocked], stage: Stage, *reasons: Reason) -> None:
+        super().__init__(error.__name__)
+        self.error = error
+        self.stage = stage
+        self.reasons = reasons
+
+
+@dataclass(kw_only=True, slots=True)
+class Trail:
+    """The growing record of one exchange. ``pseudonym`` is the key ring's keyed one-way name for an id."""
+
+    policy: Policy
+    environment: str
+    pseudonym: Callable[[str, str], str]
+    now: Callable[[], datetime]
+    access: Access | None
+    provider: str
+    feature: Feature | None = None
+    id: str = field(default_factory=lambda: new_id("agd"))
+    model: str = ""
+    endpoint: str = ""
+    parts: int = 0
+    sensitivity: Sensitivity = Sensitivity.PUBLIC
+    redactions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    answer_redactions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    verdict: Verdict = field(default_factory=Verdict)
+    input_bound: int = 0
+    max_output_tokens: int | None = None
+    restored: int = 0
+    usage: Mapping[str, int] = field(default_factory=dict)
+    flags: list[Reason] = field(default_factory=list)
+    would_block: list[Reason] = field(default_factory=list)
+    monitored: bool = False
+    decided: bool = False
+
+    def decision(self, effect: Effect, stage: Stage, reasons: Iterable[Reason]) -> Decision:
+        """A decision under this exchange's id."""
+        kept = tuple(reasons)[:MAX_REASONS]
+        return Decision(effect=effect, reasons=kept, stage=stage, id=self.id, policy_hash=self.policy.hash)
+
+    def allowed(self) -> AuditRecord:
+        """The event that is committed before anything is sent."""
+        flagged = bool(self.flags or self.would_block)
+        payload = self._body() | {
+            "effect": str(Effect.FLAG if flagged else Effect.ALLOW),
+            "stage": str(Stage.SEND),
+            "reasons": _codes(self.flags),
+            "would_block": _codes(self.would_block),
+        }
+        return self._event("exchange.decided", payload)
+
+    def refused(self, refusal: Refuse) -> AuditRecord:
+        """The event of a refusal; after a send it is the answer that was withheld."""
+        payload = self._body() | {
+            "effect": str(Effect.BLOCK),
+            "stage": str(refusal.stage),
+            "reasons": _codes(refusal.reasons),
+            "would_block": _codes(self.would_block),
+            "sent": self.decided,
+        }
+        if self.decided:
+            payload |= self._answer_body()
+        return self._event("output.blocked" if self.decided else "exchange.blocked", payload)
+
+    def failed(self, error: BaseException, elapsed_ms: float) -> AuditRecord:
+        """The event of a send that raised: only the exception's type is kept."""
+        payload = {"parent": self._parent(), "error": type(error).__name__, "elapsed_ms": round(elapsed_ms, 1)}
+        return self._event("exchange.failed", payload)
+
+    def rejected(self, status: int, elapsed_ms: float) -> AuditRecord:
+        """The event of an error answer (HTTP status 400 and above) that was scanned and handed on."""
+        payload = self._answer_body() | {
+            "parent": self._parent(),
+            "error": "provider.status",
+            "status": status,
+            "elapsed_ms": round(elapsed_ms, 1),
+        }
+        return self._event("exchange.failed", payload)
+
+    def completed(self, elapsed_ms: float, artifacts: Sequence[ArtifactRecord]) -> AuditRecord:
+        """The event of an answer that was delivered."""
+        payload = self._answer_body() | {
+            "parent": self._parent(),
+            "elapsed_ms": round(elapsed_ms, 1),
+            "artifacts": [artifact.id for artifact in artifacts],
+            "would_block": _codes(self.would_block),
+        }
+        return self._event("exchange.completed", payload)
+
+    def artifact(self, data_class: str, content: str) -> ArtifactRecord:
+        """An artifact under the policy's retention rule for its data class."""
+        if self.access is None or self.feature is None:  # nothing is kept for an exchange that nobody was admitted to
+            raise AssertionError("an artifact needs an admitted exchange")
+        rule = self.policy.retention[data_class]
+        created = self.now()
+        return ArtifactRecord(
+            decision_id=self.id,
+            data_class=data_class,
+            content=content,
+            feature=self.feature.name,
+            actor=self._name("actor", self.access.actor.id),
+            subject=self._name("subject", self.access.subject),
+            tenant=self._name("tenant", self.access.actor.tenant),
+            sensitivity=self.sensitivity,
+            policy_hash=self.policy.hash,
+            basis=rule.basis,
+            owner=rule.owner,
+            mechanism=str(rule.mechanism),
+            retention=rule.written or str(rule.duration),
+            created_at=created,
+            expires_at=created + rule.duration,
+        )
+
+    def _parent(self) -> str:
+        return self.access.decision_id if self.access is not None else ""
+
+    def _name(self, kind: str, value: str | None) -> str:
+        if value is None:
+            return ""
+        if kind != "tenant" and self.access is not None and self.access.actor.tenant is not None:
+            value = f"{self.access.actor.tenant}\x00{value}"
+        return self.pseudonym(kind, value)
+
+    def _body(self) -> dict[str, Any]:
+        return {
+            "parent": self._parent(),
+            "provider": self.provider,
+            "endpoint": self.endpoint,
+            "model": self.model,
+            "route": self.access.route if self.access is not None else "",
+            "parts": self.parts,
+            "sensitivity": self.sensitivity.name.lower(),
+            "findings": tally(self.redactions),
+            "injection": {"score": round(self.verdict.score, 3), "signatures": list(self.verdict.signatures)},
+            "input_tokens_bound": self.input_bound,
+            "max_output_tokens": self.max_output_tokens,
+            "monitored": self.monitored,
+            "environment": self.environment,
+        }
+
+    def _answer_body(self) -> dict[str, Any]:
+        return {
+            "answer_findings": tally(self.answer_redactions),
+            "restored": self.restored,
+            "usage": dict(self.usage),
+        }
+
+    def _event(self, type: str, payload: Mapping[str, Any]) -> AuditRecord:
+        access = self.access
+        return AuditRecord(
+            type=type,
+            decision_id=self.id,
+            actor=self._name("actor", access.actor.id) if access is not None else "",
+            tenant=self._name("tenant", access.actor.tenant) if access is not None else "",
+            subject=self._name("subject", access.subject) if access is not None else "",
+            resource=self.feature.name if self.feature is not None else "",
+            policy_hash=self.policy.hash,
+            payload=payload,
+            at=self.now(),
+        )
+
+
+def _codes(reasons: Iterable[Reason]) -> list[str]:
+    return [reason.code for reason in reasons][:MAX_REASONS]
+
+
+def tally(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Counts by type and operator, as records carry them."""
+    table: dict[str, dict[str, int]] = {}
+    for (type, operator), count in sorted(counts.items()):
+        table.setdefault(type, {})[operator] = count
+    return table
