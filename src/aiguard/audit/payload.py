@@ -1,0 +1,125 @@
+"""The door of the log: only identifiers, counts and our own sentences get in.
+
+The log cannot be edited, so a value that slipped into a payload would stay. A string must therefore look like an
+*identifier* (letters first, no white space, no ``@``), a hash, a time or a duration; the fields named in
+:data:`SENTENCES` may hold one sentence written by us or the policy's author, without long runs of digits. A number must
+be finite and below :data:`NUMBER_LIMIT`, which no card number is. This is a net, not a detector: a bare first name
+is an identifier to it, so callers still only pass what they mean to.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import rfc8785
+
+from aiguard.audit.events import known
+from aiguard.errors import StoreError
+from aiguard.types import AuditRecord
+
+NUMBER_LIMIT = 10**12
+MAX_DEPTH = 6
+MAX_VALUES = 2_000
+MAX_BYTES = 32_768
+SENTENCES = frozenset({"detail", "details", "meaning", "note"})
+"""Keys whose value may be a sentence."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_/<*$][A-Za-z0-9_.:/<>*+=|,$#{}\[\]-]{0,199}\Z")
+_NUMERIC = re.compile(
+    r"\d{1,5}(ms|[smhdwy])\Z"  # a duration
+    r"|\d{1,4}(\.\d{1,4}){0,2}\Z"  # a version, never four groups as an IP address has
+    r"|\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00))?\Z"  # an instant
+)
+_SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'\"()/_<>{}\[\]%=+`*|#!?-]{1,400}\Z")
+_DIGIT_RUN = re.compile(r"(?:\d[ .-]?){7}")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,79}\Z")
+_PSEUDONYM = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+_HASH = re.compile(r"(sha256:[0-9a-f]{64})?\Z")
+_RESOURCE = re.compile(r"(?:[A-Z]{3,7} )?[A-Za-z0-9_.:/<>*,+{}\[\]()=-]{1,250}\Z")
+
+
+class PayloadRefused(StoreError):
+    """An audit event holds something that could be personal. The message names the field and the rule, never the value."""
+
+
+def check_record(record: AuditRecord) -> bytes:
+    """The payload as canonical JSON (RFC 8785), or :class:`PayloadRefused`."""
+    if not known(record.type):
+        raise PayloadRefused(
+            "The audit event's type is not in the catalogue; use one of aiguard.audit.CATALOGUE or `app.…`."
+        )
+    for name in ("actor", "tenant", "subject"):
+        value = getattr(record, name)
+        if value and not _PSEUDONYM.match(value):
+            raise PayloadRefused(f"The audit event's {name} is not a pseudonym; pass KeyRing.pseudonym({name!r}, …).")
+    for name in ("id", "decision_id"):
+        if not _ID.match(getattr(record, name)):
+            raise PayloadRefused(f"The audit event's {name} is not an id.")
+    if record.resource and (not _RESOURCE.match(record.resource) or _DIGIT_RUN.search(record.resource)):
+        raise PayloadRefused("The audit event's resource is not a feature name or a route template.")
+    if not _HASH.match(record.policy_hash):
+        raise PayloadRefused("The audit event's policy_hash is not `sha256:` and 64 hex digits.")
+    if record.at.tzinfo is None:
+        raise PayloadRefused("The audit event's time has no timezone.")
+    return check_payload(record.payload)
+
+
+def check_payload(payload: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of a payload that passes, or :class:`PayloadRefused`."""
+    budget = [MAX_VALUES]
+    if not isinstance(payload, Mapping):
+        raise PayloadRefused("The audit payload is not an object.")
+    plain = _plain(payload, "", "", 0, budget)
+    data = rfc8785.dumps(plain)
+    if len(data) > MAX_BYTES:
+        raise PayloadRefused(f"The audit payload is larger than {MAX_BYTES} bytes.")
+    return data
+
+
+def _plain(value: object, key: str, where: str, depth: int, budget: list[int]) -> Any:
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise PayloadRefused(f"The audit payload holds more than {MAX_VALUES} values.")
+    if depth > MAX_DEPTH:
+        raise PayloadRefused(f"The audit payload is nested deeper than {MAX_DEPTH} at {where}.")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _string(value, key, where)
+    if isinstance(value, int):
+        if abs(value) >= NUMBER_LIMIT:
+            raise PayloadRefused(f"The number at {where} of the audit payload is too large to be a count.")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value) or abs(value) >= NUMBER_LIMIT:
+            raise PayloadRefused(f"The number at {where} of the audit payload is not finite or too large.")
+        return float(value)
+    if isinstance(value, Mapping):
+        result = {}
+        for position, (name, inner) in enumerate(value.items()):
+            if not isinstance(name, str) or not _KEY.match(name) or _DIGIT_RUN.search(name):
+                raise PayloadRefused(
+                    f"Key number {position + 1} at {where or 'the top'} of the audit payload is not a name."
+                )
+            result[str(name)] = _plain(inner, name, f"{where}/{name}", depth + 1, budget)
+        return result
+    if isinstance(value, (Sequence, frozenset, set)) and not isinstance(value, (bytes, bytearray, memoryview)):
+        items = sorted(value, key=str) if isinstance(value, (frozenset, set)) else value
+        return [_plain(inner, key, f"{where}/{index}", depth + 1, budget) for index, inner in enumerate(items)]
+    raise PayloadRefused(f"The value at {where} of the audit payload is a {type(value).__name__}, not JSON.")
+
+
+def _string(value: str, key: str, where: str) -> str:
+    value = str.__str__(value)
+    if value == "" or _IDENTIFIER.match(value) or _NUMERIC.match(value):
+        return value
+    if key in SENTENCES and _SENTENCE.match(value) and not _DIGIT_RUN.search(value):
+        return value
+    raise PayloadRefused(
+        f"The text at {where} of the audit payload is not an identifier, hash, time or duration; "
+        "record its type, length or KeyRing.pseudonym instead."
+    )

@@ -1,0 +1,108 @@
+"""Reading the log: the newest events, and everything about one decision."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, Select, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from aiguard.audit.merkle import leaf_hash
+from aiguard.audit.tables import AuditEvent, AuditPayload, open_payload
+from aiguard.db.engine import reading
+from aiguard.db.failures import as_store_error
+from aiguard.errors import IntegrityError
+from aiguard.types import KeyRing
+
+STORY_LIMIT = 1_000
+"""Events of one story at most; a request that made more exchanges than that is told up to there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One event as read from the log. ``actor``, ``tenant`` and ``subject`` are keyed pseudonyms."""
+
+    seq: int
+    id: str
+    type: str
+    decision_id: str
+    parent_id: str
+    at: datetime
+    actor: str
+    tenant: str
+    subject: str
+    resource: str
+    policy_hash: str
+    payload: Mapping[str, Any]
+
+
+def tail(engine: Engine, keyring: KeyRing, limit: int = 20) -> list[Event]:
+    """The newest ``limit`` events, oldest of them first.
+
+    Raises:
+        IntegrityError: an event or its payload is not what was recorded, or its key is missing.
+        StoreUnavailable: the database cannot be read.
+    """
+    query = _EVENTS.order_by(AuditEvent.seq.desc()).limit(max(0, limit))
+    return [_event(row, keyring) for row in reversed(_fetch(engine, query))]
+
+
+def story(engine: Engine, decision_id: str, *, keyring: KeyRing) -> list[Event]:
+    """Every event of a decision and of the decisions made under it (their payload names it as ``parent``), in order.
+
+    Raises as :func:`tail` does. An id that was never recorded gives an empty list.
+    """
+    try:
+        with reading(engine) as connection:
+            rows = _descend(connection, decision_id)
+    except SQLAlchemyError as error:
+        raise as_store_error(error, "read") from None
+    return [_event(row, keyring) for row in sorted(rows, key=lambda row: int(row["seq"]))]
+
+
+_EVENTS = select(AuditEvent.__table__, AuditPayload.sealed).join(
+    AuditPayload, AuditPayload.event_id == AuditEvent.id, isouter=True
+)
+
+
+def _descend(connection: Connection, decision_id: str) -> list[RowMapping]:
+    found: dict[int, RowMapping] = {}
+    seen: set[str] = set()
+    front = [decision_id]
+    while front and len(found) < STORY_LIMIT:
+        seen.update(front)
+        query = _EVENTS.where(or_(AuditEvent.decision_id.in_(front), AuditEvent.parent_id.in_(front)))
+        rows = connection.execute(query.order_by(AuditEvent.seq).limit(STORY_LIMIT - len(found))).mappings().all()
+        found.update((int(row["seq"]), row) for row in rows)
+        front = sorted({str(row["decision_id"]) for row in rows} - seen)
+    return list(found.values())
+
+
+def _fetch(engine: Engine, query: Select[Any]) -> Sequence[RowMapping]:
+    try:
+        with reading(engine) as connection:
+            return connection.execute(query).mappings().all()
+    except SQLAlchemyError as error:
+        raise as_store_error(error, "read") from None
+
+
+def _event(row: RowMapping, keyring: KeyRing) -> Event:
+    if leaf_hash(row["leaf"]) != row["leaf_hash"]:
+        raise IntegrityError(f"Event {row['id']} does not match its hash.")
+    said = json.loads(row["leaf"])
+    copies = {name: row[name] for name in _COPIED}
+    if {name: said.get(name) for name in _COPIED} != copies or said["event_id"] != row["id"]:
+        raise IntegrityError(f"Event {row['id']} does not say what its leaf says.")
+    if row["sealed"] is None:
+        raise IntegrityError(f"The payload of event {row['id']} is missing.")
+    if said["ts"] != row["at"].isoformat(timespec="microseconds"):
+        raise IntegrityError(f"Event {row['id']} does not say what its leaf says.")
+    payload = open_payload(row["sealed"], row["leaf"], keyring, event_id=row["id"], subject=row["subject"])
+    return Event(seq=row["seq"], id=row["id"], at=row["at"], payload=payload, **copies)
+
+
+_COPIED = ("type", "decision_id", "parent_id", "actor", "tenant", "subject", "resource", "policy_hash")

@@ -1,0 +1,188 @@
+"""Opening the database: SQLite in one file by default, PostgreSQL for many machines.
+
+SQLite runs with a write-ahead log and ``synchronous = FULL`` (a commit that returned survives a power cut), foreign
+keys on and ``secure_delete`` on (freed bytes are overwritten). Its file is created with mode 0600 in a directory
+created with mode 0700. Statement parameters never appear in exceptions.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+
+from aiguard.errors import MissingExtra, SettingsError
+
+LOCK_TIMEOUT = 3.0
+"""Seconds to wait for a lock. Below the writer's own timeout, so that the reason given is the lock, not the clock."""
+
+STATEMENT_TIMEOUT = 10.0
+"""Seconds one statement of a write may take on PostgreSQL."""
+
+_BEGIN = "aiguard_begin"
+
+
+def make_engine(url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
+    """An engine for ``sqlite:///path`` or ``postgresql://…``.
+
+    Raises:
+        SettingsError: the URL cannot be read, names another database, is in memory, or its directory cannot be made.
+        MissingExtra: PostgreSQL without ``aiguard[postgres]``.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "The database URL cannot be read; write sqlite:///path/to/file.db or postgresql://…"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite(parsed, lock_timeout)
+    if backend == "postgresql":
+        return _postgresql(parsed, lock_timeout)
+    raise SettingsError(f"The database {backend!r} is not supported; use sqlite:///… or postgresql://…")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: the lock is taken first, all is committed at the end or nothing is.
+
+    SQLite: ``BEGIN IMMEDIATE``. PostgreSQL: bounded lock and statement times, and a durable commit whatever the role's
+    default is.
+    """
+    with engine.connect().execution_options(**{_BEGIN: "IMMEDIATE"}) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(
+                text(
+                    "SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true),"
+                    " set_config('synchronous_commit', 'on', true)"
+                ),
+                {"lock": f"{int(_lock_timeout(engine) * 1000)}ms", "statement": f"{int(STATEMENT_TIMEOUT * 1000)}ms"},
+            )
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent snapshot to read from."""
+    with engine.connect() as connection:
+        yield connection
+
+
+def checkpoint(engine: Engine, *, attempts: int = 20, pause: float = 0.05) -> bool:
+    """Move SQLite's write-ahead log into the file and cut it to nothing, so that deleted bytes are gone from both.
+
+    Returns False when readers kept the log in use for all ``attempts``. True at once on other databases.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    for _ in range(attempts):
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+        if not busy:
+            return True
+        time.sleep(pause)
+    return False
+
+
+def _lock_timeout(engine: Engine) -> float:
+    return float(engine.get_execution_options().get("aiguard_lock_timeout", LOCK_TIMEOUT))
+
+
+def _sqlite(url: URL, lock_timeout: float) -> Engine:
+    database = url.database
+    if not database or database == ":memory:" or "mode=memory" in database or "mode" in url.query:
+        if url.query.get("mode") != "ro":
+            raise SettingsError(
+                "The database must be a file, or its evidence dies with the process: sqlite:///path/to/file.db"
+            )
+    elif not database.startswith("file:"):
+        _create_private(Path(database))
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        connect_args={"timeout": lock_timeout, "check_same_thread": False},
+        execution_options={"aiguard_lock_timeout": lock_timeout},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver opens no transaction by itself; `begin` below does
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(lock_timeout * 1000)}")
+        _use_wal(cursor, lock_timeout)
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA secure_delete = ON")
+        cursor.execute("PRAGMA trusted_schema = OFF")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(_BEGIN, 'DEFERRED')}")
+
+    return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor, lock_timeout: float) -> None:
+    """Switch to WAL. Several processes may open a new file at once, and the switch does not wait by itself."""
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname.startswith("SQLITE_READONLY"):
+                return  # a read-only copy can still be read
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
+def _create_private(path: Path) -> None:
+    """Create the file with mode 0600 and missing directories with mode 0700. What exists is left as it is."""
+    try:
+        _make_directories(path.parent)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise SettingsError(
+            f"The database file {path} cannot be created ({error.strerror}); make its directory writable or set another database URL."
+        ) from None
+
+
+def _make_directories(path: Path) -> None:
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def _postgresql(url: URL, lock_timeout: float) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    arguments: dict[str, Any] = {}
+    if url.get_driver_name() == "psycopg":
+        arguments = {"connect_timeout": max(1, int(lock_timeout)), "application_name": "aiguard"}
+    try:
+        return create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_timeout=lock_timeout,
+            connect_args=arguments,
+            execution_options={"aiguard_lock_timeout": lock_timeout},
+        )
+    except ModuleNotFoundError:
+        raise MissingExtra("PostgreSQL needs a driver: pip install 'aiguard[postgres]'") from None

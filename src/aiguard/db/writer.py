@@ -1,0 +1,333 @@
+"""The one writer of a process: many callers, one thread, one transaction for whatever is waiting (group commit).
+
+A caller hands over records and gets a future; the future resolves after the commit. While one transaction is being
+forced to disk the next batch gathers by itself, so a lone caller waits for one commit and a crowd shares it.
+
+What is promised:
+
+* The records of one ``commit`` are kept together or not at all.
+* Nothing is dropped silently: a full queue, a locked, read-only or full database, a closed writer or a missed deadline is
+  :class:`~aiguard.errors.StoreUnavailable` in the future. No future stays open much longer than ``2 * timeout``.
+* A record that the database refuses fails alone, not the batch it happened to travel in.
+* After ``fork`` the child starts with an empty queue and its own thread and connections; what was waiting belongs to
+  the parent.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from aiguard.db.engine import writing
+from aiguard.db.failures import as_store_error, unavailable
+from aiguard.errors import StoreError, StoreUnavailable
+from aiguard.types import KeyRing, Record, new_id
+
+QUEUE_SIZE = 10_000
+"""Records that may wait. At the measured rates this is a few seconds of work; more would only hide an outage."""
+
+BATCH_SIZE = 512
+"""Records of one transaction, so that a lock is held for tens of milliseconds at most."""
+
+TIMEOUT = 5.0
+"""Seconds a caller's records may wait before they are refused."""
+
+DRAIN_TIMEOUT = 10.0
+"""Seconds that ``close`` and the end of the process wait for what is still queued."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sealing:
+    """What a mapper may use to turn a record into rows."""
+
+    keyring: KeyRing
+    writer: str
+    """Id of this writer, new for every process."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapper:
+    """How one kind of record becomes rows.
+
+    ``prepare`` is pure, runs in the caller's thread and may refuse (any exception becomes the future's).
+    ``insert`` writes the prepared rows of a whole batch on the writer's connection, inside its transaction.
+    """
+
+    prepare: Callable[[Any, Sealing], Row]
+    insert: Callable[[Connection, Sequence[Row]], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    rows: list[tuple[type, Row]]
+    deadline: float
+    future: Future[None] = field(default_factory=Future)
+
+
+class Writer:
+    """Commits records; implements :class:`aiguard.types.Recorder`. Starts its thread at the first record.
+
+    Args:
+        engine: from :func:`aiguard.db.make_engine`, at the current schema revision.
+        keyring: seals what the mappers seal.
+        mappers: record type to :class:`Mapper`; a record of another type is refused with :class:`StoreError`.
+        timeout: seconds after which waiting records are refused.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        keyring: KeyRing,
+        mappers: Mapping[type, Mapper],
+        *,
+        queue_size: int = QUEUE_SIZE,
+        batch_size: int = BATCH_SIZE,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._mappers = dict(mappers)
+        self._queue_size = queue_size
+        self._batch_size = batch_size
+        self._timeout = timeout
+        self._closed = False
+        self._reset()
+        _writers.add(self)
+
+    def _reset(self) -> None:
+        """The state that belongs to one process."""
+        self._sealing = Sealing(keyring=self._keyring, writer=new_id("wrt"))
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._queue: deque[_Item] = deque()
+        self._running: list[_Item] = []
+        self._waiting = 0
+        self._thread: threading.Thread | None = None
+        self._watch: threading.Thread | None = None
+
+    @property
+    def backlog(self) -> int:
+        """Records waiting for their transaction."""
+        return self._waiting
+
+    def commit(self, records: Sequence[Record]) -> Future[None]:
+        """Commit all of ``records`` in one transaction, or none.
+
+        Never blocks on the database. The future raises :class:`~aiguard.errors.StoreError` for a record that cannot
+        be stored and :class:`~aiguard.errors.StoreUnavailable` when the database cannot be used in time. Cancelling
+        it before its transaction begins withdraws the records.
+        """
+        item = _Item(rows=[], deadline=time.monotonic() + self._timeout)
+        try:
+            for record in records:
+                mapper = self._mappers.get(type(record))
+                if mapper is None:
+                    raise StoreError(f"No table was registered for records of type {type(record).__name__}.")
+                item.rows.append((type(record), mapper.prepare(record, self._sealing)))
+        except StoreError as error:
+            item.future.set_exception(error)
+            return item.future
+        except Exception as error:
+            item.future.set_exception(as_store_error(error))
+            return item.future
+        if not item.rows:
+            item.future.set_result(None)
+            return item.future
+        refusal = self._enqueue(item)
+        if refusal:
+            item.future.set_exception(StoreUnavailable(f"Nothing was written: {refusal}."))
+        return item.future
+
+    def _enqueue(self, item: _Item) -> str:
+        with self._changed:
+            if self._closed:
+                return "the writer is closed; records must be handed over before close()"
+            # A record set larger than the whole queue may still go alone.
+            if self._queue and self._waiting + len(item.rows) > self._queue_size:
+                return f"{self._waiting} records are already waiting; the database is slower than the traffic"
+            self._queue.append(item)
+            self._waiting += len(item.rows)
+            if self._thread is None or not self._thread.is_alive():
+                try:
+                    self._thread = self._start(self._work, "aiguard-writer")
+                except RuntimeError:
+                    self._queue.pop()
+                    self._waiting -= len(item.rows)
+                    return "no thread could be started"
+                if self._watch is None or not self._watch.is_alive():
+                    self._watch = self._start(self._watch_deadlines, "aiguard-writer-watch")
+            self._changed.notify_all() if len(self._queue) == 1 else None
+        return ""
+
+    @staticmethod
+    def _start(target: Callable[[], None], name: str) -> threading.Thread:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def close(self, timeout: float = DRAIN_TIMEOUT) -> None:
+        """Take no more records, commit what is waiting, and stop. What cannot be committed in ``timeout`` is refused."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        self._refuse_all("the process is ending and the database did not answer in time")
+        _writers.discard(self)
+
+    def _refuse_all(self, reason: str) -> None:
+        with self._changed:
+            left, self._waiting = [*self._running, *self._queue], 0
+            self._queue.clear()
+        for item in left:
+            _fail(item, StoreUnavailable(f"It is not known that anything was written: {reason}."))
+
+    # The writer's thread ---------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue and not self._closed:
+                    self._changed.wait()
+                if not self._queue:
+                    return
+                batch = self._take()
+                self._running = batch
+            try:
+                self._write(batch)
+            except BaseException as error:  # nothing may leave a caller waiting, and the thread must live on
+                for item in batch:
+                    _fail(item, as_store_error(error))
+            finally:
+                with self._changed:
+                    self._running = []
+
+    def _take(self) -> list[_Item]:
+        batch: list[_Item] = []
+        size = 0
+        now = time.monotonic()
+        while self._queue and (not batch or size + len(self._queue[0].rows) <= self._batch_size):
+            item = self._queue.popleft()
+            self._waiting -= len(item.rows)
+            if item.future.done() or not item.future.set_running_or_notify_cancel():
+                continue
+            if now > item.deadline:
+                _fail(item, self._late())
+                continue
+            batch.append(item)
+            size += len(item.rows)
+        return batch
+
+    def _write(self, batch: Sequence[_Item]) -> None:
+        if not batch:
+            return
+        try:
+            self._transaction([row for item in batch for row in item.rows])
+        except Exception as error:
+            if len(batch) == 1 or unavailable(error):
+                for item in batch:
+                    _fail(item, as_store_error(error))
+                return
+        else:
+            for item in batch:
+                _succeed(item)
+            return
+        self._write_one_by_one(batch)
+
+    def _write_one_by_one(self, batch: Sequence[_Item]) -> None:
+        """One of the batch was refused: let it fail alone. An outage on the way fails what is left."""
+        for position, item in enumerate(batch):
+            try:
+                self._transaction(item.rows)
+            except Exception as error:
+                refused = batch[position:] if unavailable(error) else [item]
+                for each in refused:
+                    _fail(each, as_store_error(error))
+                if len(refused) > 1:
+                    return
+            else:
+                _succeed(item)
+
+    def _transaction(self, rows: Sequence[tuple[type, Row]]) -> None:
+        grouped: dict[type, list[Row]] = {}
+        for kind, row in rows:
+            grouped.setdefault(kind, []).append(row)
+        with writing(self._engine) as connection:
+            for kind, mapper in self._mappers.items():  # always in this order: two writers cannot deadlock
+                if kind in grouped:
+                    mapper.insert(connection, grouped[kind])
+
+    # The watch -------------------------------------------------------------------------------------------------------
+
+    def _watch_deadlines(self) -> None:
+        """Refuse what waited too long even when the writer's thread hangs inside the driver."""
+        pause = min(0.25, self._timeout / 4)
+        while True:
+            time.sleep(pause)
+            now = time.monotonic()
+            with self._changed:
+                if self._closed and not self._queue and not self._running:
+                    return
+                late = [item for item in self._queue if now > item.deadline]
+                lost = [item for item in self._running if now > item.deadline + self._timeout]
+            for item in late:
+                _fail(item, self._late())
+            for item in lost:
+                _fail(
+                    item,
+                    StoreUnavailable(
+                        "The database stopped answering during a commit; it is not known whether it was kept."
+                    ),
+                )
+
+    def _late(self) -> StoreUnavailable:
+        return StoreUnavailable(f"Nothing was written: the database was busy for {self._timeout:g} s.")
+
+
+def _succeed(item: _Item) -> None:
+    try:
+        item.future.set_result(None)
+    except InvalidStateError:
+        pass  # the watch gave up on it, or its caller did
+
+
+def _fail(item: _Item, error: StoreError) -> None:
+    try:
+        item.future.set_exception(error)
+    except InvalidStateError:
+        pass
+
+
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+_inherited: list[object] = []
+"""Pools of the parent. Kept alive in a forked child, since closing their connections would disturb the parent's."""
+
+
+def _after_fork_in_child() -> None:
+    for writer in list(_writers):
+        _inherited.append((writer._engine.pool, writer._queue, writer._running))
+        writer._engine.dispose(close=False)
+        writer._reset()
+
+
+def _drain_at_exit() -> None:
+    for writer in list(_writers):
+        writer.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_drain_at_exit)

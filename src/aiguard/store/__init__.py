@@ -1,0 +1,26 @@
+"""Stage 7: what may be kept, encrypted.
+
+Law of this folder: content is sealed before it reaches the database and its ciphertext is bound to the row it belongs
+to, so a row that was moved, copied or relabelled does not open. Nothing is kept without a data class, a legal basis, an
+owner and a time to go.
+
+``keys`` seals and names, ``tables`` is the artifact's row, ``artifacts`` reads it back.
+"""
+
+from __future__ import annotations
+
+from aiguard.store.artifacts import KeptArtifact, StoredArtifact, artifacts, kept
+from aiguard.store.keys import MasterKeyRing, load_or_create_key_file, parse_key
+from aiguard.store.tables import Artifact, artifact_mapper
+
+__all__ = [
+    "Artifact",
+    "KeptArtifact",
+    "MasterKeyRing",
+    "StoredArtifact",
+    "artifact_mapper",
+    "artifacts",
+    "kept",
+    "load_or_create_key_file",
+    "parse_key",
+]

@@ -1,0 +1,226 @@
+"""Keys: one list of master keys, oldest first, newest last.
+
+From each master key two independent subkeys are derived with HKDF-SHA256 (RFC 5869): one seals, one names.
+
+*Sealing* uses the newest key; every key in the list opens. The cipher is XAES-256-GCM
+(https://c2sp.org/XAES-256-GCM): AES-256-GCM under a key derived for each message, with a 192-bit random nonce, so that
+any number of records may be sealed under one master key (plain AES-GCM with random nonces allows 2^32).
+
+*Pseudonyms* use the **oldest** key of the list, so that adding a key for rotation changes nobody's name. Taking the
+oldest key off the list gives everybody a new name and leaves no way to compute the old ones.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from aiguard.errors import IntegrityError, SettingsError
+
+KEY_BYTES = 32
+_VERSION = 1
+_KEY_ID_BYTES = 8
+_NONCE_BYTES = 24
+_TAG_BYTES = 16
+_HEADER_BYTES = 1 + _KEY_ID_BYTES
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}\Z")
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class MasterKeyRing:
+    """Implements :class:`aiguard.types.KeyRing` with AES-256 and HMAC-SHA256.
+
+    A sealed value is ``version (1 byte) ‖ key id (8) ‖ nonce (24) ‖ ciphertext ‖ tag (16)``; the first two are
+    authenticated with the caller's ``aad``.
+
+    Args:
+        keys: master keys of exactly 32 random bytes, newest last.
+
+    Raises:
+        SettingsError: no key, a key of another length, or the same key twice.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys:
+            raise SettingsError(
+                "No encryption key is configured; set AIGUARD_KEYS (32 random bytes in base64, newest last)."
+            )
+        if any(len(key) != KEY_BYTES for key in keys):
+            raise SettingsError(f"An encryption key must be exactly {KEY_BYTES} random bytes.")
+        if len(set(keys)) != len(keys):
+            raise SettingsError("The same encryption key is listed twice; newest last, each once.")
+        self._sealing = {_derive(key, b"key id")[:_KEY_ID_BYTES]: _XAES(_derive(key, b"seal")) for key in keys}
+        self._newest = next(reversed(self._sealing))
+        self._naming = _derive(keys[0], b"pseudonym")
+
+    def __repr__(self) -> str:
+        return f"MasterKeyRing(key_ids={self.key_ids!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key ring is not pickled; give each process its keys")
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Public names of the keys, newest last. They are derived one-way and say nothing about the keys."""
+        return tuple(key_id.hex() for key_id in self._sealing)
+
+    def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
+        """Encrypt with the newest key; the result opens only with the same ``aad``."""
+        header = bytes([_VERSION]) + self._newest
+        nonce = os.urandom(_NONCE_BYTES)
+        return header + nonce + self._sealing[self._newest].encrypt(nonce, plaintext, header + aad)
+
+    def open(self, ciphertext: bytes, *, aad: bytes) -> bytes:
+        """The plaintext, or :class:`IntegrityError`: unknown version or key, altered, truncated, or another ``aad``."""
+        if len(ciphertext) < _HEADER_BYTES + _NONCE_BYTES + _TAG_BYTES:
+            raise IntegrityError("The ciphertext is truncated.")
+        if ciphertext[0] != _VERSION:
+            raise IntegrityError(
+                f"The ciphertext has version {ciphertext[0]}, which this version of aiguard cannot open."
+            )
+        header, rest = ciphertext[:_HEADER_BYTES], ciphertext[_HEADER_BYTES:]
+        cipher = self._sealing.get(header[1:])
+        if cipher is None:
+            raise IntegrityError(
+                f"The ciphertext was sealed with key {header[1:].hex()}, which is not configured; add that key to AIGUARD_KEYS."
+            )
+        try:
+            return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], header + aad)
+        except InvalidTag:
+            raise IntegrityError("The ciphertext was altered, or belongs to another record.") from None
+
+    def key_id_of(self, ciphertext: bytes) -> str:
+        """The id of the key that sealed it, to find what still has to be sealed anew after a rotation."""
+        return ciphertext[1:_HEADER_BYTES].hex()
+
+    def pseudonym(self, kind: str, value: str) -> str:
+        """26 Crockford base32 characters (128 bits of HMAC-SHA256), stable as long as the oldest key stays listed."""
+        if not _KIND.match(kind):
+            raise ValueError("the kind of a pseudonym is a short ASCII name such as 'actor'")
+        message = kind.encode() + b"\x00" + value.encode("utf-8", "surrogatepass")
+        number = int.from_bytes(hmac.digest(self._naming, message, hashlib.sha256)[:16], "big")
+        return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def _derive(master: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"aiguard/1/" + purpose).derive(master)
+
+
+class _XAES:
+    """XAES-256-GCM as specified by C2SP: AES-256-GCM with a 192-bit nonce and a key per message."""
+
+    def __init__(self, key: bytes) -> None:
+        self._block = Cipher(algorithms.AES(key), modes.ECB())
+        mask = int.from_bytes(self._encrypt_blocks(bytes(16)), "big") << 1
+        if mask >> 128:
+            mask = (mask ^ 0x87) & ((1 << 128) - 1)
+        self._mask = mask
+
+    def _encrypt_blocks(self, blocks: bytes) -> bytes:
+        encryptor = self._block.encryptor()
+        return encryptor.update(blocks) + encryptor.finalize()
+
+    def _cipher(self, nonce: bytes) -> AESGCM:
+        halves = (b"\x00\x01X\x00" + nonce[:12], b"\x00\x02X\x00" + nonce[:12])
+        return AESGCM(
+            self._encrypt_blocks(
+                b"".join((int.from_bytes(half, "big") ^ self._mask).to_bytes(16, "big") for half in halves)
+            )
+        )
+
+    def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        return self._cipher(nonce).encrypt(nonce[12:], plaintext, aad)
+
+    def decrypt(self, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
+        return self._cipher(nonce).decrypt(nonce[12:], ciphertext, aad)
+
+
+def parse_key(text: str) -> bytes:
+    """32 bytes from base64 (either alphabet, padding optional) or 64 hex digits; :class:`SettingsError` otherwise."""
+    text = text.strip()
+    key = b""
+    try:
+        if re.fullmatch(r"[0-9a-fA-F]{64}", text):
+            key = bytes.fromhex(text)
+        else:
+            key = base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        pass
+    if len(key) != KEY_BYTES:
+        raise SettingsError(
+            f"An encryption key must be {KEY_BYTES} random bytes in base64 or hex; make one with "
+            "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`."
+        )
+    return key
+
+
+def load_or_create_key_file(path: str | os.PathLike[str]) -> tuple[bytes, ...]:
+    """The keys in ``path``, one a line, newest last; a new file with one new key when there is none.
+
+    Meant for development: production gets its keys from the environment. Processes that start together agree on one
+    key: the file is written whole under another name and then linked into place, which only one of them can do.
+
+    Raises:
+        SettingsError: the file may be read by others, belongs to somebody else, cannot be read, or holds no key.
+    """
+    path = Path(path)
+    try:
+        if not path.exists():
+            _create_key_file(path)
+        return _read_key_file(path)
+    except OSError as error:
+        raise SettingsError(
+            f"The key file {path} cannot be used ({error.strerror}); set AIGUARD_KEYS instead."
+        ) from None
+
+
+def _create_key_file(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.urlsafe_b64encode(os.urandom(KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another process was first; its key counts
+    finally:
+        draft.unlink()
+
+
+def _read_key_file(path: Path) -> tuple[bytes, ...]:
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        if os.name == "posix":
+            if status.st_mode & 0o077:
+                raise SettingsError(
+                    f"The key file {path} may be read by others; run `chmod 600 {path}` and consider its keys known."
+                )
+            if status.st_uid not in (0, os.geteuid()):
+                raise SettingsError(
+                    f"The key file {path} belongs to another user; give it to the user that runs the application."
+                )
+        content = file.read(65_536)
+    try:
+        lines = content.decode("ascii").splitlines()
+    except UnicodeDecodeError:
+        raise SettingsError(f"The key file {path} is not a list of keys; one base64 key a line, newest last.") from None
+    keys = tuple(parse_key(line) for line in lines if line.strip() and not line.startswith("#"))
+    if not keys:
+        raise SettingsError(f"The key file {path} holds no key; delete it to have a new one made.")
+    return keys
