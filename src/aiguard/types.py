@@ -177,7 +177,7 @@ class Part:
     """
 
     text: str = field(repr=False)
-    pointer: str = ""
+    pointer: str = field(default="", repr=False)
     kind: PartKind = PartKind.TEXT
     role: str = ""
     trusted: bool = False
