@@ -1,82 +1,35 @@
-"""Where things are: environment, policy file, database, keys, credentials. From ``AIGUARD_*`` in a mapping or the environment.
+"""Where things are: environment, policy file, database, keys, credentials; from ``AIGUARD_*``.
 
 A mapping (Flask's ``app.config``) wins over the environment. A name we do not know is an error, because a misspelt
-security setting must not be silently without effect. Nothing here is ever printed: ``repr`` shows names and sizes.
+security setting must not be silently without effect. Nothing here is ever printed: ``repr`` shows no secret.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import ipaddress
 import os
-import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Never
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from aiguard.errors import SettingsError
-
-PREFIX: Final = "AIGUARD_"
-KEY_BYTES: Final = 32
-"""AES-256 and HMAC-SHA-256 both take 32 bytes."""
-
-_MIB: Final = 1 << 20
-_VENDOR_NAMES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
-        "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
-    }
+from aiguard.sources import (
+    PREFIX,
+    VENDOR_NAMES,
+    Environment,
+    Secret,
+    Source,
+    injected_by_orchestrators,
+    provider_stem,
+    refuse_unknown,
 )
 
+__all__ = ["DOCUMENTED", "Environment", "Secret", "SettingDoc", "Settings"]
 
-class Environment(StrEnum):
-    """Where this process runs. Nothing said means :attr:`PRODUCTION`."""
-
-    DEVELOPMENT = "development"
-    TEST = "test"
-    STAGING = "staging"
-    PRODUCTION = "production"
-
-    @property
-    def relaxed(self) -> bool:
-        """Whether keys and a database may be made up on the spot."""
-        return self in (Environment.DEVELOPMENT, Environment.TEST)
-
-
-class Secret:
-    """A credential. It prints as ``Secret(***)``, compares in constant time, and cannot be pickled."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The credential itself, for the line that sends it."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._value))
-
-    def __reduce__(self) -> Never:
-        raise TypeError("a Secret is not pickled; load Settings again where it is needed")
+_MIB: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,9 +147,10 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         config = {} if config is None else config
-        _refuse_unknown(config, "the application's configuration")
-        _refuse_unknown(environ, "the environment", tolerate=_injected_by_orchestrators)
-        source = _Source(config=config, environ=environ)
+        known = [doc.name for doc in DOCUMENTED]
+        refuse_unknown(config, known, "the application's configuration")
+        refuse_unknown(environ, known, "the environment", tolerate=injected_by_orchestrators)
+        source = Source(config=config, environ=environ)
         environment = source.environment()
         database = source.text("AIGUARD_DATABASE_URL")
         key_file = source.path("AIGUARD_KEY_FILE")
@@ -248,8 +202,8 @@ class Settings:
         Raises:
             SettingsError: none is set. Names the settings that were looked up.
         """
-        stem = f"{PREFIX}{_provider(provider)}_API_KEY"
-        names = [f"{stem}_{self.environment.value.upper()}", stem, *_VENDOR_NAMES.get(provider, ())[:1]]
+        stem = f"{PREFIX}{provider_stem(provider)}_API_KEY"
+        names = [f"{stem}_{self.environment.value.upper()}", stem, *VENDOR_NAMES.get(provider, ())[:1]]
         for name in names:
             if value := self.lookup.get(name):
                 return Secret(value)
@@ -261,198 +215,10 @@ class Settings:
         Raises:
             SettingsError: the URL is not one, carries credentials, or is plain HTTP to another machine.
         """
-        for name in (f"{PREFIX}{_provider(provider)}_BASE_URL", *_VENDOR_NAMES.get(provider, ())[1:]):
+        for name in (f"{PREFIX}{provider_stem(provider)}_BASE_URL", *VENDOR_NAMES.get(provider, ())[1:]):
             if value := self.lookup.get(name):
                 return _checked_url(name, value, plain_http=self.allow_plain_http)
         return None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Source:
-    """Reads one setting at a time: the mapping first, then the environment. An empty text is as good as unset."""
-
-    config: Mapping[str, Any]
-    environ: Mapping[str, str]
-
-    def raw(self, name: str) -> Any:
-        value = self.config.get(name)
-        if value is None:
-            value = self.environ.get(name)
-        if isinstance(value, str):
-            value = value.strip() or None
-        return value
-
-    def text(self, name: str) -> str | None:
-        value = self.raw(name)
-        if value is None:
-            return None
-        if isinstance(value, Secret):
-            value = value.reveal()
-        if not isinstance(value, str):
-            raise SettingsError(f"{name} must be a text, not {type(value).__name__}")
-        if not value.isprintable():
-            raise SettingsError(f"{name} holds a control character; set it again, on one line")
-        return value
-
-    def path(self, name: str) -> Path | None:
-        value = self.raw(name)
-        return value if isinstance(value, Path) else Path(text) if (text := self.text(name)) else None
-
-    def environment(self) -> Environment:
-        name = self.text("AIGUARD_ENVIRONMENT")
-        if name is None:
-            return Environment.PRODUCTION
-        try:
-            return Environment(name.lower())
-        except ValueError:
-            known = ", ".join(Environment)
-            close = get_close_matches(name.lower()[:40], list(Environment), n=1, cutoff=0.4)
-            hint = f'did you mean "{close[0]}"? ' if close else ""
-            raise SettingsError(f"AIGUARD_ENVIRONMENT is not one of {known}; {hint}unset means production") from None
-
-    def switch(self, name: str, *, default: bool) -> bool:
-        value = self.raw(name)
-        if value is None or isinstance(value, bool):
-            return default if value is None else value
-        words = {
-            "true": True,
-            "yes": True,
-            "on": True,
-            "1": True,
-            "false": False,
-            "no": False,
-            "off": False,
-            "0": False,
-        }
-        if str(value).lower() not in words:
-            raise SettingsError(f"{name} must be true or false")
-        return words[str(value).lower()]
-
-    def whole(self, name: str, *, default: int, low: int, high: int) -> int:
-        return int(self._number(name, default, low, high, int))
-
-    def seconds(self, name: str, *, default: float) -> float:
-        return float(self._number(name, default, 0.01, 3600, float))
-
-    def _number(self, name: str, default: float, low: float, high: float, kind: Callable[[str], float]) -> float:
-        value = self.raw(name)
-        if value is None:
-            return default
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            number = kind(str(value)[:40])
-        except ValueError:
-            number = float("nan")
-        if not low <= number <= high:
-            what = "a whole number" if kind is int else "a number"
-            raise SettingsError(f"{name} must be {what} from {low} to {high}")
-        return number
-
-    def keys(self) -> tuple[bytes, ...]:
-        """Master keys from ``AIGUARD_KEYS`` or the file of ``AIGUARD_KEYS_FILE``."""
-        value = self.raw("AIGUARD_KEYS")
-        file = self.path("AIGUARD_KEYS_FILE")
-        if value is not None and file is not None:
-            raise SettingsError(
-                "AIGUARD_KEYS and AIGUARD_KEYS_FILE are both set; keep one, so that it is clear which counts"
-            )
-        if file is not None:
-            return _decoded("AIGUARD_KEYS_FILE", _read_keys(file).split())
-        if value is None:
-            return ()
-        if isinstance(value, str):
-            return _decoded("AIGUARD_KEYS", value.split(","))
-        if isinstance(value, (list, tuple)):
-            return _decoded("AIGUARD_KEYS", value)
-        raise SettingsError("AIGUARD_KEYS must be a text with commas, or a list")
-
-    def lookup(self) -> Mapping[str, str]:
-        """Every credential and base URL that is set, by its name."""
-        vendor = [name for pair in _VENDOR_NAMES.values() for name in pair]
-        ours = [name for name in (*self.config, *self.environ) if isinstance(name, str) and _of_provider(name)]
-        found = {name: text for name in (*vendor, *ours) if (text := self.text(name))}
-        return MappingProxyType(found)
-
-
-def _provider(name: str) -> str:
-    return name.upper().replace("-", "_")
-
-
-def _of_provider(name: str) -> bool:
-    """Whether a name is ``AIGUARD_<PROVIDER>_API_KEY[_<ENVIRONMENT>]`` or ``AIGUARD_<PROVIDER>_BASE_URL``."""
-    if not name.startswith(PREFIX):
-        return False
-    stem = name.removeprefix(PREFIX)
-    for environment in Environment:
-        stem = stem.removesuffix(f"_{environment.value.upper()}") if "_API_KEY_" in stem else stem
-    provider = stem.removesuffix("_API_KEY") if stem.endswith("_API_KEY") else stem.removesuffix("_BASE_URL")
-    return provider not in ("", stem) and provider.replace("_", "").isalnum() and provider == provider.upper()
-
-
-def known_names() -> Collection[str]:
-    """The settings that have a fixed name."""
-    return tuple(doc.name for doc in DOCUMENTED if "<" not in doc.name)
-
-
-def _refuse_unknown(
-    names: Mapping[str, Any], where: str, *, tolerate: Callable[[str], bool] = lambda name: False
-) -> None:
-    for name in names:
-        if (
-            not isinstance(name, str)
-            or not name.upper().startswith(PREFIX)
-            or name in known_names()
-            or _of_provider(name)
-        ):
-            continue
-        if tolerate(name):
-            continue
-        close = get_close_matches(name.upper()[:80], known_names(), n=1, cutoff=0.7)
-        hint = f"did you mean {close[0]}?" if close else "docs/configuration.md lists all settings"
-        shown = name if name.isprintable() and len(name) <= 80 else name[:80].encode("unicode_escape").decode("ascii")
-        raise SettingsError(f"{shown} in {where} is not a setting of aiguard; {hint}")
-
-
-def _injected_by_orchestrators(name: str) -> bool:
-    """Names that Kubernetes and Docker links inject when a service happens to be called ``aiguard``."""
-    return name == "AIGUARD_PORT" or name.startswith(("AIGUARD_PORT_", "AIGUARD_SERVICE_"))
-
-
-def _decoded(name: str, encoded: Collection[object]) -> tuple[bytes, ...]:
-    keys: list[bytes] = []
-    for position, item in enumerate(encoded, start=1):
-        key = item if isinstance(item, bytes) else None
-        if isinstance(item, Secret):
-            item = item.reveal()
-        if isinstance(item, str):
-            try:
-                key = base64.b64decode(item.strip().translate({ord("-"): "+", ord("_"): "/"}), validate=True)
-            except (binascii.Error, ValueError):
-                key = None
-        if key is None or len(key) != KEY_BYTES:
-            raise SettingsError(
-                f"{name}: key {position} is not base64 of {KEY_BYTES} bytes; make one with: openssl rand -base64 32"
-            )
-        if key in keys:
-            raise SettingsError(f"{name}: key {position} is there twice; the newest key must be a new one")
-        keys.append(key)
-    if not keys:
-        raise SettingsError(f"{name} holds no key; make one with: openssl rand -base64 32")
-    return tuple(keys)
-
-
-def _read_keys(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
-                raise SettingsError(f"AIGUARD_KEYS_FILE: everybody may write to {path}; run: chmod o-w {path}")
-            data = file.read(_MIB)
-        return data.decode("ascii")
-    except OSError as error:
-        raise SettingsError(f"AIGUARD_KEYS_FILE: {path} cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise SettingsError(f"AIGUARD_KEYS_FILE: {path} is not a text file of base64 keys") from None
 
 
 def _checked_url(name: str, value: str, *, plain_http: bool) -> str:

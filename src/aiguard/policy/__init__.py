@@ -7,6 +7,7 @@ network: callers pass ``now``.
 
 from __future__ import annotations
 
+from aiguard.policy.lint import lint
 from aiguard.policy.load import load_policy, parse_policy
 from aiguard.policy.models import (
     Feature,
@@ -35,6 +36,7 @@ __all__ = [
     "SignatureRule",
     "as_json",
     "as_json_text",
+    "lint",
     "load_policy",
     "parse_policy",
 ]

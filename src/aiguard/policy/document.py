@@ -50,17 +50,23 @@ Switch = Annotated[bool, Field(strict=True)]
 
 
 class InjectionEntry(Model):
+    """``injection`` in a feature or in the defaults."""
+
     block: Score | None = None
     flag: Score | None = None
 
 
 class KeepEntry(Model):
+    """``keep`` in a feature or in the defaults."""
+
     prompt: Keeping | None = None
     output: Keeping | None = None
     metadata: Keeping | None = None
 
 
 class OutputEntry(Model):
+    """``output`` in a feature or in the defaults."""
+
     redact: Redact = Field(default_factory=dict)
     block_patterns: tuple[Pattern, ...] | None = None
     json_schema: Annotated[Any, PlainValidator(_schema_source)] = None

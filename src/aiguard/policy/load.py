@@ -18,6 +18,7 @@ from aiguard.policy.models import Policy
 from aiguard.policy.problems import InvalidPolicy, KeyPath, Problem
 from aiguard.policy.resolve import CheckPattern, Resolver
 from aiguard.policy.values import did_you_mean
+from aiguard.scan.patterns import compile_pattern
 
 _REMEDIES: Mapping[str, str] = {
     "scope": 'name the scope that admits people to it, for example scope = "support:reply"',
@@ -34,14 +35,16 @@ _TOML_PLACE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of docu
 _QUOTED = re.compile(r"(?<=['\"]).{32,}(?=['\"])", re.DOTALL)
 
 
-def load_policy(path: str | Path, known_types: Collection[str], *, check_pattern: CheckPattern | None = None) -> Policy:
+def load_policy(
+    path: str | Path, known_types: Collection[str], *, check_pattern: CheckPattern = compile_pattern
+) -> Policy:
     """Read, check and resolve the policy at ``path``.
 
     Args:
         path: the TOML file, UTF-8, at most 1 MiB. JSON schemas it names are looked for in its folder.
-        known_types: the entity types that detectors report. A mapping to objects with a ``family`` also admits the
-            family's name (in capitals) as a rule for all of its types.
-        check_pattern: raises :class:`ValueError` for a pattern that is not RE2; by default the scanner's own check.
+        known_types: the entity types that detectors report.
+        check_pattern: raises :class:`~aiguard.errors.PolicyError` or :class:`ValueError` for a pattern that cannot be used;
+            by default it must compile in RE2 and not match the empty text.
 
     Raises:
         PolicyError: the file is missing, unreadable, not TOML, or says something that cannot be enforced. The message
@@ -56,7 +59,7 @@ def parse_policy(
     source: str,
     known_types: Collection[str],
     *,
-    check_pattern: CheckPattern | None = None,
+    check_pattern: CheckPattern = compile_pattern,
 ) -> Policy:
     """:func:`load_policy` on text that is already here; ``source`` is what errors call it."""
     return _parse(text, source, known_types, check_pattern, None)
@@ -87,7 +90,7 @@ def _parse(
     text: str,
     source: str,
     known_types: Collection[str],
-    check_pattern: CheckPattern | None,
+    check_pattern: CheckPattern,
     folder: Path | None,
 ) -> Policy:
     data = _toml(text, source)
@@ -100,7 +103,7 @@ def _parse(
     resolver = Resolver(
         document=document,
         known_types=known_types,
-        check_pattern=check_pattern or _scan_check(),
+        check_pattern=check_pattern,
         folder=folder,
     )
     policy = resolver.policy()
@@ -192,9 +195,3 @@ def _problems(found: Sequence[tuple[KeyPath, str]], source: str, lines: Mapping[
 
 def _one(source: str, message: str, *, line: int | None = None) -> InvalidPolicy:
     return InvalidPolicy([Problem(source=source, message=message, line=line)])
-
-
-def _scan_check() -> CheckPattern:
-    from aiguard.scan.patterns import compile_pattern
-
-    return compile_pattern

@@ -229,8 +229,7 @@ def as_json(value: object) -> Any:
     """What a policy value means, as JSON-able data: the form that is hashed and that ``aiguard policy show`` prints."""
     match value:
         case RetentionRule():
-            fields = {name: as_json(getattr(value, name)) for name in type(value).model_fields if name != "written"}
-            return fields
+            return {name: as_json(getattr(value, name)) for name in type(value).model_fields if name != "written"}
         case BaseModel():
             return {name: as_json(getattr(value, name)) for name in type(value).model_fields}
         case Operator():

@@ -1,4 +1,4 @@
-"""From what is written to what is enforced: inheritance, families, files, and the checks that need more than one key."""
+"""From what is written to what is enforced: inheritance, files, and the checks that need more than one key."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import jsonschema
 import rfc8785
 
+from aiguard.errors import PolicyError
 from aiguard.policy import builtin, values
 from aiguard.policy.document import Document, FeatureEntry
 from aiguard.policy.models import Feature, InjectionRule, KeepRule, OutputRule, Policy
 from aiguard.policy.problems import KeyPath
-from aiguard.types import Operator
 
 CheckPattern = Callable[[str], object]
-"""Raises :class:`ValueError` when a pattern does not compile in RE2."""
+"""Raises :class:`~aiguard.errors.PolicyError` or :class:`ValueError` for a pattern that cannot be used."""
 
 _DATA_KEYWORDS = frozenset({"const", "enum", "default", "examples"})
 _NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
@@ -33,9 +33,6 @@ class Resolver:
     check_pattern: CheckPattern
     folder: Path | None
     problems: list[tuple[KeyPath, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.families = families_of(self.known_types)
 
     def policy(self) -> Policy | None:
         """The resolved policy, or ``None`` when :attr:`problems` says why not."""
@@ -54,8 +51,7 @@ class Resolver:
             version=document.version,
             features={name: feature for name, feature in features.items() if feature is not None},
             retention=retention,
-            sensitivity={name: level for key, level in document.sensitivity.items() for name in self._expand(key)}
-            | {key: level for key, level in document.sensitivity.items() if key not in self.families},
+            sensitivity=document.sensitivity,
             signatures=tuple(document.injection.signatures),
             exceptions=tuple(document.exceptions),
         )
@@ -94,7 +90,7 @@ class Resolver:
             description=entry.description or "",
             mode=entry.mode,
             models=tuple(entry.models),
-            redact=self._layered(defaults.redact, entry.redact),
+            redact={**defaults.redact, **entry.redact},
             injection=InjectionRule(**injection),
             keep=keep,
             output=output,
@@ -113,30 +109,17 @@ class Resolver:
                 options["block_patterns"] = tuple(part.block_patterns)
             if part.json_schema is not None:
                 options["json_schema"] = self._schema((*origin, "json_schema"), part.json_schema)
-        layers = (defaults.redact, entry.redact, defaults.output.redact, entry.output.redact)
-        return OutputRule(redact=self._layered(*layers), **options)
-
-    def _layered(self, *layers: Mapping[str, Operator]) -> dict[str, Operator]:
-        """Later layers win; within a layer a type wins over its family."""
-        rules: dict[str, Operator] = {}
-        for layer in layers:
-            for key, operator in layer.items():
-                rules.update(dict.fromkeys(self._expand(key), operator))
-            rules.update({key: operator for key, operator in layer.items() if key not in self.families})
-            rules.update({key: operator for key, operator in layer.items() if key in self.known_types})
-        return rules
-
-    def _expand(self, key: str) -> Collection[str]:
-        return self.families.get(key, ())
+        rules = {**defaults.redact, **entry.redact, **defaults.output.redact, **entry.output.redact}
+        return OutputRule(redact=rules, **options)
 
     def _types(self, at: KeyPath, rules: Mapping[str, object], *, catch_all: bool = True) -> None:
         for key in rules:
-            if key in self.known_types or key in self.families or (key == "*" and catch_all):
+            if key in self.known_types or (key == "*" and catch_all):
                 continue
             if key == "*":
                 self._say((*at, key), "sensitivity is set by entity type; name the types")
                 continue
-            hint = values.did_you_mean(key, {*self.known_types, *self.families})
+            hint = values.did_you_mean(key, self.known_types)
             self._say((*at, key), f"is not an entity type that a detector reports; {hint}".rstrip("; "))
 
     def _signatures(self) -> None:
@@ -175,8 +158,8 @@ class Resolver:
     def _pattern(self, at: KeyPath, pattern: str) -> None:
         try:
             self.check_pattern(pattern)
-        except ValueError as error:
-            self._say(at, f"is not an RE2 pattern ({str(error)[:120]}); RE2 has no look-around and no back-references")
+        except (PolicyError, ValueError) as error:
+            self._say(at, f"cannot be used: {str(error)[:300]}")
 
     def _schema(self, at: KeyPath, source: object) -> Mapping[str, Any]:
         if isinstance(source, str):
@@ -244,16 +227,6 @@ class Resolver:
     def _say(self, at: KeyPath, message: str) -> None:
         if (at, message) not in self.problems:
             self.problems.append((at, message))
-
-
-def families_of(known_types: Collection[str]) -> Mapping[str, frozenset[str]]:
-    """Family name in capitals to its types, when ``known_types`` maps types to something that has a ``family``."""
-    families: dict[str, set[str]] = {}
-    if isinstance(known_types, Mapping):
-        for name, info in known_types.items():
-            if family := str(getattr(info, "family", "") or ""):
-                families.setdefault(family.upper(), set()).add(name)
-    return {family: frozenset(members) for family, members in families.items()}
 
 
 def _written(entry: object, *names: str) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""The root command: the list of what there is, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib import metadata
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+from aiguard.cli.output import fail
+from aiguard.errors import AIGuardError
+
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "policy": "aiguard.cli.policy:policy",
+    }
+)
+"""Command name to ``module:object``. A new command is one line here and a module beside this one."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when somebody asks for it, and turns our errors into exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, without importing any."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command, imported now; ``None`` when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name]} is not a click command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run, and say our own errors in one block instead of a traceback."""
+        try:
+            return super().invoke(ctx)
+        except AIGuardError as error:
+            fail(str(error))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("aiguard")
+    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version=_version(), prog_name="aiguard")
+def main() -> None:
+    """Security, privacy and governance controls in the request path of applications that call AI models."""
+
+
+def command_group(settings: Settings) -> click.Group:
+    """The same commands for another program's command line (``flask aiguard``), with settings that are already read."""
+
+    @click.pass_context
+    def use(context: click.Context) -> None:
+        context.obj = settings
+
+    return LazyGroup(name="aiguard", callback=use, help=main.help)

@@ -1,0 +1,41 @@
+"""What every command prints with: data on standard output, trouble on standard error."""
+
+from __future__ import annotations
+
+from typing import Never
+
+import click
+from rich.console import Console
+
+INVALID = 1
+"""Exit code: the answer is no."""
+
+
+def plain(text: str) -> str:
+    """``text`` without what a terminal would obey: control characters from a file name or a policy become escapes."""
+    return "".join(
+        c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii")
+        for c in text.replace("\t", "    ")
+    )
+
+
+def out(text: str) -> None:
+    """A line of data."""
+    click.echo(plain(text))
+
+
+def err(text: str) -> None:
+    """A line about trouble."""
+    click.echo(plain(text), err=True)
+
+
+def fail(text: str, *, code: int = INVALID) -> Never:
+    """Say what is wrong and leave."""
+    first, *rest = plain(text).split("\n")
+    click.echo("\n".join([f"error: {first}", *(f"       {line}" for line in rest)]), err=True)
+    raise SystemExit(code)
+
+
+def console() -> Console:
+    """For tables. Plain text when the output is not a terminal."""
+    return Console(highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,119 @@
+"""``aiguard policy check`` and ``aiguard policy show``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from aiguard import detect
+from aiguard.cli.output import console, err, out
+from aiguard.policy import Feature, Policy, as_json, lint, load_policy
+from aiguard.settings import Settings
+from aiguard.types import Operator, utc_now
+
+_FILE = click.argument("file", required=False, type=click.Path(path_type=Path))
+
+
+@click.group()
+def policy() -> None:
+    """Check and show the policy (aiguard.toml)."""
+
+
+@policy.command()
+@_FILE
+@click.option("--strict", is_flag=True, help="Exit with 1 on warnings too.")
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
+def check(file: Path | None, *, strict: bool, as_data: bool) -> None:
+    """Say whether FILE can be enforced as written (default: AIGUARD_POLICY, or aiguard.toml)."""
+    path, loaded = _load(file)
+    warnings = lint(loaded, utc_now(), detectable=detect.default_detector().types)
+    if as_data:
+        out(json.dumps({"file": str(path), "hash": loaded.hash, "valid": True, "warnings": list(warnings)}))
+    else:
+        features = len(loaded.features)
+        out(f"{path}: valid, {features} feature{'' if features == 1 else 's'}, {loaded.hash}")
+        for warning in warnings:
+            err(f"warning: {warning}")
+    if warnings and strict:
+        raise SystemExit(1)
+
+
+@policy.command()
+@_FILE
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object: what is hashed, and its hash.")
+def show(file: Path | None, *, as_data: bool) -> None:
+    """Show what FILE means with every default filled in."""
+    path, loaded = _load(file)
+    if as_data:
+        out(json.dumps({"hash": loaded.hash, "policy": as_json(loaded)}, ensure_ascii=True, indent=2, sort_keys=True))
+        return
+    out(f"{path}  {loaded.hash}")
+    now = utc_now()
+    for feature in loaded.features.values():
+        _feature(feature)
+    _retention(loaded)
+    _rest(loaded, now)
+
+
+def _load(file: Path | None) -> tuple[Path, Policy]:
+    path = file or Settings.load().policy_path
+    return path, load_policy(path, detect.known_types())
+
+
+def _feature(feature: Feature) -> None:
+    table = Table(title=f"feature {feature.name}", title_justify="left", show_header=False, box=None, padding=(0, 2))
+    table.add_row("scope", feature.scope)
+    table.add_row("owner", feature.owner)
+    table.add_row("mode", feature.mode)
+    table.add_row("models", ", ".join(feature.models) or "none: it may call no model")
+    table.add_row("tokens", f"at most {feature.max_input_tokens} in, {feature.max_output_tokens} out")
+    table.add_row("input", _rules(feature.redact))
+    table.add_row("injection", f"blocked from {feature.injection.block:g}, flagged from {feature.injection.flag:g}")
+    if feature.output.redact != feature.redact:
+        table.add_row("output", _rules(feature.output.redact))
+    output = [f"{len(feature.output.block_patterns)} blocked patterns"] if feature.output.block_patterns else []
+    output += ["JSON schema"] if feature.output.json_schema is not None else []
+    output += ["tokens restored for the actor" if feature.output.restore else "tokens stay tokens"]
+    table.add_row("answer", ", ".join(output))
+    table.add_row("kept", ", ".join(feature.keep.classes) or "nothing")
+    console().print(table)
+
+
+def _rules(rules: Mapping[str, Operator]) -> str:
+    return ", ".join(
+        f"{'all else' if name == '*' else name}: {_operator(operator)}"
+        for name, operator in sorted(rules.items(), key=lambda rule: (rule[0] == "*", rule[0]))
+    )
+
+
+def _operator(operator: Operator) -> str:
+    return f"{operator.name} (last {operator.keep_last} shown)" if operator.keep_last else operator.name
+
+
+def _retention(policy: Policy) -> None:
+    if not policy.retention:
+        return
+    table = Table(title="retention", title_justify="left", box=None, padding=(0, 2))
+    for heading in ("class", "for", "ends by", "basis", "owner"):
+        table.add_column(heading)
+    for name, rule in policy.retention.items():
+        table.add_row(name, rule.written or str(rule.duration), rule.mechanism, rule.basis, rule.owner)
+    console().print(table)
+
+
+def _rest(policy: Policy, now: datetime) -> None:
+    for name, level in sorted(policy.sensitivity.items()):
+        out(f"sensitivity {name}: {level.name.lower()}")
+    for signature in policy.signatures:
+        out(f"signature {signature.name}: {signature.score:g}")
+    for exception in policy.exceptions:
+        state = "until" if exception.live(now) else "ENDED"
+        out(
+            f"exception {exception.id}: {exception.control} for {exception.feature}, {state} "
+            f"{exception.expires.isoformat()}, approved by {exception.approved_by}: {exception.reason}"
+        )
