@@ -98,7 +98,7 @@ class Call(Protocol):
 
     @property
     def provider(self) -> str:
-        """The provider\'s name, as policy lists it."""
+        """The provider's name, as policy lists it."""
         ...
 
     def read(self) -> Request:

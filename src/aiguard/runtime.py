@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiguard import audit, logs, store
+from aiguard import logs
+from aiguard.audit import audit_mapper
 from aiguard.db.engine import make_engine
 from aiguard.db.schema import check, upgrade
 from aiguard.db.writer import Writer
@@ -15,8 +16,8 @@ from aiguard.identity import Authoriser, has_scope
 from aiguard.policy import Policy, load_policy
 from aiguard.scrubbing import scrub
 from aiguard.settings import Settings
-from aiguard.store.keys import MasterKeyRing, load_or_create_key_file
-from aiguard.types import Clock, Detector, KeyRing, utc_now
+from aiguard.store import MasterKeyRing, artifact_mapper, load_or_create_key_file
+from aiguard.types import ArtifactRecord, AuditRecord, Clock, Detector, KeyRing, utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -58,7 +59,12 @@ def open_guard(
             upgrade(engine)  # development and test need no extra step; elsewhere a person runs the migration
         else:
             check(engine)
-        writer = Writer(engine, keys, mappers={**audit.MAPPERS, **store.MAPPERS})
+        writer = Writer(
+            engine,
+            keys,
+            {AuditRecord: audit_mapper(), ArtifactRecord: artifact_mapper()},
+            timeout=settings.store_timeout_seconds,
+        )
     except BaseException:
         if own_engine:
             engine.dispose()
