@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from aiguard.audit.events import CATALOGUE, EventType
 from aiguard.audit.story import Event, story, tail
-from aiguard.audit.tables import AuditEvent, AuditPayload, append, audit_mapper
+from aiguard.audit.tables import MAPPERS, AuditEvent, AuditPayload, append
 
 __all__ = [
     "CATALOGUE",
+    "MAPPERS",
     "AuditEvent",
     "AuditPayload",
     "Event",
     "EventType",
     "append",
-    "audit_mapper",
     "story",
     "tail",
 ]

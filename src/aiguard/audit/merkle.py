@@ -21,8 +21,8 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 def root_hash(leaf_hashes: Iterable[bytes]) -> bytes:
     """The tree head over ``leaf_hashes`` in order; of nothing it is ``SHA-256("")``. Memory grows with log2 of the count."""
     stack: list[tuple[int, bytes]] = []  # complete subtrees, largest first, as (height, hash)
-    for value in leaf_hashes:
-        height = 0
+    for leaf in leaf_hashes:
+        value, height = leaf, 0
         while stack and stack[-1][0] == height:
             value = node_hash(stack.pop()[1], value)
             height += 1

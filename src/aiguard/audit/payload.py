@@ -26,6 +26,8 @@ MAX_VALUES = 2_000
 MAX_BYTES = 32_768
 SENTENCES = frozenset({"detail", "details", "meaning", "note"})
 """Keys whose value may be a sentence."""
+TEMPLATES = frozenset({"route"})
+"""Keys whose value is a route as the application's developer wrote it (``/@<name>``), never the path that was asked for."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_/<*$][A-Za-z0-9_.:/<>*+=|,$#{}\[\]-]{0,199}\Z")
 _NUMERIC = re.compile(
@@ -33,13 +35,13 @@ _NUMERIC = re.compile(
     r"|\d{1,4}(\.\d{1,4}){0,2}\Z"  # a version, never four groups as an IP address has
     r"|\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00))?\Z"  # an instant
 )
+_TEMPLATE = re.compile(r"(?!.*[^/<{]@)[^\s\x00-\x1f\x7f]{0,250}\Z")  # not "name@": an address, not a template
 _SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'\"()/_<>{}\[\]%=+`*|#!?-]{1,400}\Z")
 _DIGIT_RUN = re.compile(r"(?:\d[ .-]?){7}")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,79}\Z")
 _PSEUDONYM = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 _HASH = re.compile(r"(sha256:[0-9a-f]{64})?\Z")
-_RESOURCE = re.compile(r"(?:[A-Z]{3,7} )?[A-Za-z0-9_.:/<>*,+{}\[\]()=-]{1,250}\Z")
 
 
 class PayloadRefused(StoreError):
@@ -59,7 +61,7 @@ def check_record(record: AuditRecord) -> bytes:
     for name in ("id", "decision_id"):
         if not _ID.match(getattr(record, name)):
             raise PayloadRefused(f"The audit event's {name} is not an id.")
-    if record.resource and (not _RESOURCE.match(record.resource) or _DIGIT_RUN.search(record.resource)):
+    if not _TEMPLATE.match(record.resource) or _DIGIT_RUN.search(record.resource):
         raise PayloadRefused("The audit event's resource is not a feature name or a route template.")
     if not _HASH.match(record.policy_hash):
         raise PayloadRefused("The audit event's policy_hash is not `sha256:` and 64 hex digits.")
@@ -116,6 +118,8 @@ def _plain(value: object, key: str, where: str, depth: int, budget: list[int]) -
 def _string(value: str, key: str, where: str) -> str:
     value = str.__str__(value)
     if value == "" or _IDENTIFIER.match(value) or _NUMERIC.match(value):
+        return value
+    if key in TEMPLATES and _TEMPLATE.match(value) and not _DIGIT_RUN.search(value):
         return value
     if key in SENTENCES and _SENTENCE.match(value) and not _DIGIT_RUN.search(value):
         return value

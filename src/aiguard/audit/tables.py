@@ -14,8 +14,10 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
 
 import rfc8785
 from sqlalchemy import BigInteger, Connection, ForeignKey, LargeBinary, String, bindparam, insert, update
@@ -80,14 +82,10 @@ class AuditPayload(Base):
 _INDEXED = ("type", "decision_id", "parent_id", "actor", "tenant", "subject", "resource", "policy_hash")
 
 
-def audit_mapper() -> Mapper:
-    """The mapper to register for :class:`~aiguard.types.AuditRecord`."""
-    return Mapper(prepare=_prepare, insert=_insert)
-
-
 def append(connection: Connection, records: Sequence[AuditRecord], sealing: Sealing) -> None:
-    """Append events inside a transaction of the caller's, so that what they report and they themselves stand or fall
-    together. The caller's connection must come from :func:`aiguard.db.writing`.
+    """Append events inside the caller's transaction, so that they and what they report stand or fall together.
+
+    The connection must come from :func:`aiguard.db.writing`.
     """
     if records:
         _insert(connection, [_prepare(record, sealing) for record in records])
@@ -97,7 +95,7 @@ def _prepare(record: AuditRecord, sealing: Sealing) -> Row:
     payload = check_record(record)
     salt = os.urandom(SALT_BYTES)
     at = record.at.astimezone(UTC)
-    row = {
+    row: dict[str, Any] = {
         "log": LOG,
         "id": record.id,
         "type": record.type,
@@ -111,7 +109,7 @@ def _prepare(record: AuditRecord, sealing: Sealing) -> Row:
         "policy_hash": record.policy_hash,
     }
     leaf = rfc8785.dumps(
-        {name: row[name] for name in _INDEXED}  # type: ignore[misc]
+        {name: row[name] for name in _INDEXED}
         | {
             "v": LEAF_VERSION,
             "log": LOG,
@@ -154,6 +152,10 @@ def _grow(connection: Connection, count: int) -> int:
     """Reserve ``count`` indexes under the row's lock, which is held until the transaction ends; the first of them."""
     size = connection.execute(_GROW, {"more": count}).scalar_one()
     return int(size) - count
+
+
+MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({AuditRecord: Mapper(prepare=_prepare, insert=_insert)})
+"""What the writer has to be given to commit audit events."""
 
 
 def payload_aad(event_id: str, subject: str) -> bytes:

@@ -104,7 +104,7 @@ def _refuse_unknown(current: str | None, scripts: ScriptDirectory) -> None:
 
 def _run(connection: Connection, config: Config, scripts: ScriptDirectory, head: str) -> None:
     def steps(revision: Any, _context: MigrationContext) -> Any:
-        return scripts._upgrade_revs(head, revision)
+        return scripts._upgrade_revs(head, revision)  # noqa: SLF001 - what Alembic's own `upgrade` command calls
 
     with EnvironmentContext(config, scripts, fn=steps, destination_rev=head) as environment:
         environment.configure(connection=connection, version_table=VERSION_TABLE, transactional_ddl=True)

@@ -16,6 +16,7 @@ What is promised:
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
@@ -139,7 +140,7 @@ class Writer:
         except StoreError as error:
             item.future.set_exception(error)
             return item.future
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a mapper meets, the caller learns of it in the future
             item.future.set_exception(as_store_error(error))
             return item.future
         if not item.rows:
@@ -188,6 +189,12 @@ class Writer:
         self._refuse_all("the process is ending and the database did not answer in time")
         _writers.discard(self)
 
+    def start_over(self) -> None:
+        """Forget everything that belongs to the parent process. Called in a forked child."""
+        _inherited.append((self._engine.pool, self._queue, self._running))
+        self._engine.dispose(close=False)
+        self._reset()
+
     def _refuse_all(self, reason: str) -> None:
         with self._changed:
             left, self._waiting = [*self._running, *self._queue], 0
@@ -208,7 +215,7 @@ class Writer:
                 self._running = batch
             try:
                 self._write(batch)
-            except BaseException as error:  # nothing may leave a caller waiting, and the thread must live on
+            except BaseException as error:  # noqa: BLE001 - nothing may leave a caller waiting, and the thread must live on
                 for item in batch:
                     _fail(item, as_store_error(error))
             finally:
@@ -236,7 +243,7 @@ class Writer:
             return
         try:
             self._transaction([row for item in batch for row in item.rows])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the callers
             if len(batch) == 1 or unavailable(error):
                 for item in batch:
                     _fail(item, as_store_error(error))
@@ -252,7 +259,7 @@ class Writer:
         for position, item in enumerate(batch):
             try:
                 self._transaction(item.rows)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told to the callers
                 refused = batch[position:] if unavailable(error) else [item]
                 for each in refused:
                     _fail(each, as_store_error(error))
@@ -298,17 +305,13 @@ class Writer:
 
 
 def _succeed(item: _Item) -> None:
-    try:
+    with contextlib.suppress(InvalidStateError):  # the watch gave up on it, or its caller did
         item.future.set_result(None)
-    except InvalidStateError:
-        pass  # the watch gave up on it, or its caller did
 
 
 def _fail(item: _Item, error: StoreError) -> None:
-    try:
+    with contextlib.suppress(InvalidStateError):
         item.future.set_exception(error)
-    except InvalidStateError:
-        pass
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
@@ -318,9 +321,7 @@ _inherited: list[object] = []
 
 def _after_fork_in_child() -> None:
     for writer in list(_writers):
-        _inherited.append((writer._engine.pool, writer._queue, writer._running))
-        writer._engine.dispose(close=False)
-        writer._reset()
+        writer.start_over()
 
 
 def _drain_at_exit() -> None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from aiguard.store.artifacts import KeptArtifact, StoredArtifact, artifacts, kept
 from aiguard.store.keys import MasterKeyRing, load_or_create_key_file, parse_key
-from aiguard.store.tables import Artifact, artifact_mapper
+from aiguard.store.tables import MAPPERS, Artifact
 
 __all__ = [
+    "MAPPERS",
     "Artifact",
     "KeptArtifact",
     "MasterKeyRing",
     "StoredArtifact",
-    "artifact_mapper",
     "artifacts",
     "kept",
     "load_or_create_key_file",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import os
@@ -122,7 +123,7 @@ class _XAES:
     """XAES-256-GCM as specified by C2SP: AES-256-GCM with a 192-bit nonce and a key per message."""
 
     def __init__(self, key: bytes) -> None:
-        self._block = Cipher(algorithms.AES(key), modes.ECB())
+        self._block = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - the specification's key derivation, one block at a time
         mask = int.from_bytes(self._encrypt_blocks(bytes(16)), "big") << 1
         if mask >> 128:
             mask = (mask ^ 0x87) & ((1 << 128) - 1)
@@ -195,16 +196,14 @@ def _create_key_file(path: Path) -> None:
             file.write(base64.urlsafe_b64encode(os.urandom(KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):  # another process was first; its key counts
             os.link(draft, path)
-        except FileExistsError:
-            pass  # another process was first; its key counts
     finally:
         draft.unlink()
 
 
 def _read_key_file(path: Path) -> tuple[bytes, ...]:
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if os.name == "posix":
             if status.st_mode & 0o077:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import rfc8785
 from sqlalchemy import Connection, LargeBinary, SmallInteger, String, Text, insert
@@ -50,11 +51,6 @@ def artifact_aad(*, id: str, decision_id: str, data_class: str, subject: str, te
     return rfc8785.dumps(["aiguard/artifact", 1, id, decision_id, data_class, subject, tenant])
 
 
-def artifact_mapper() -> Mapper:
-    """The mapper to register for :class:`~aiguard.types.ArtifactRecord`."""
-    return Mapper(prepare=_prepare, insert=_insert)
-
-
 def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
     aad = artifact_aad(
         id=record.id,
@@ -64,9 +60,9 @@ def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
         tenant=record.tenant,
     )
     row: dict[str, Any] = {
-        name: getattr(record, name)
-        for name in Artifact.__table__.columns.keys()
-        if name not in {"content", "sensitivity"}
+        column.name: getattr(record, column.name)
+        for column in Artifact.__table__.columns
+        if column.name not in {"content", "sensitivity"}
     }
     row["sensitivity"] = int(record.sensitivity)
     # A lone surrogate is kept as it is: it can stand in a model's answer, and losing the record would lose evidence.
@@ -76,3 +72,7 @@ def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
 
 def _insert(connection: Connection, rows: Sequence[Row]) -> None:
     connection.execute(insert(Artifact), list(rows))
+
+
+MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({ArtifactRecord: Mapper(prepare=_prepare, insert=_insert)})
+"""What the writer has to be given to commit artifacts."""

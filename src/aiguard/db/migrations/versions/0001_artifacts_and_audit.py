@@ -94,7 +94,7 @@ def _sqlite_triggers() -> None:
     }
     for table, condition in taken.items():
         op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
+            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "  # noqa: S608 - names from this file
             f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {condition}) "
             f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         )
