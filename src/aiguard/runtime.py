@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiguard import logs
-from aiguard.audit import audit_mapper
+from aiguard import audit, logs, store
 from aiguard.db.engine import make_engine
 from aiguard.db.schema import check, upgrade
 from aiguard.db.writer import Writer
@@ -16,8 +15,8 @@ from aiguard.identity import Authoriser, has_scope
 from aiguard.policy import Policy, load_policy
 from aiguard.scrubbing import scrub
 from aiguard.settings import Settings
-from aiguard.store import MasterKeyRing, artifact_mapper, load_or_create_key_file
-from aiguard.types import ArtifactRecord, AuditRecord, Clock, Detector, KeyRing, utc_now
+from aiguard.store import MasterKeyRing, load_or_create_key_file
+from aiguard.types import Clock, Detector, KeyRing, utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -62,7 +61,7 @@ def open_guard(
         writer = Writer(
             engine,
             keys,
-            {AuditRecord: audit_mapper(), ArtifactRecord: artifact_mapper()},
+            {**audit.MAPPERS, **store.MAPPERS},
             timeout=settings.store_timeout_seconds,
         )
     except BaseException:

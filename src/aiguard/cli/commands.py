@@ -12,6 +12,7 @@ import click
 
 from aiguard.cli.output import fail
 from aiguard.errors import AIGuardError
+from aiguard.settings import Settings
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
