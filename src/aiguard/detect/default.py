@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 
 from aiguard.detect.catalogue import catalogue
 from aiguard.scan import Engine
 from aiguard.types import Detector
 
 _lock = threading.Lock()
-_engine: Engine | None = None
 
 
 def default_detector() -> Detector:
     """The built-in engine over the whole catalogue: built once, at the first call; safe in any thread."""
-    global _engine
-    if _engine is None:
-        with _lock:
-            if _engine is None:
-                _engine = Engine(catalogue())
-    return _engine
+    with _lock:
+        return _build()
+
+
+@lru_cache(maxsize=1)
+def _build() -> Engine:
+    return Engine(catalogue())

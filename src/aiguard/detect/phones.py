@@ -33,15 +33,21 @@ def _digits(text: str) -> str:
 
 
 def international(text: str) -> bool:
-    """A number with ``+`` or ``00`` and a country code, of a length and a range that the country has assigned."""
+    """A number with ``+`` or ``00`` and a country code in use.
+
+    Written without a space after the ``+``, its length must be one that the country has; otherwise its range too.
+    """
     digits = _digits(text)
-    if not text.lstrip().startswith("+"):
+    plus = text.startswith("+")
+    if not plus:
         digits = digits[2:]
-    return 7 <= len(digits) <= 15 and _assigned(digits)
+    if not 7 <= len(digits) <= 15:
+        return False
+    return _assigned(digits, strict=not (text[1:2].isdigit() if plus else not text.isdigit()))
 
 
 @lru_cache(maxsize=4096)
-def _assigned(digits: str) -> bool:
+def _assigned(digits: str, *, strict: bool) -> bool:
     import phonenumbers
 
     for size in (1, 2, 3):
@@ -50,8 +56,45 @@ def _assigned(digits: str) -> bool:
             continue
         national = digits[size:]
         candidates = {national, national.removeprefix("0")}
-        return any(_valid(region, number) for region in regions for number in candidates)
+        if strict:
+            return any(_valid(region, number) for region in regions for number in candidates)
+        return any(len(number) in _lengths(region) for region in regions for number in candidates)
     return False
+
+
+@lru_cache(maxsize=300)
+def _lengths(region: str) -> frozenset[int]:
+    import phonenumbers
+
+    metadata = None if region == "001" else phonenumbers.PhoneMetadata.metadata_for_region(region)
+    if metadata is None or metadata.general_desc is None:
+        return frozenset(range(4, 15))
+    return frozenset(metadata.general_desc.possible_length)
+
+
+@lru_cache(maxsize=4096)
+def _anywhere(digits: str) -> bool:
+    import phonenumbers
+
+    if _assigned(digits, strict=True):
+        return True
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        program = _program(region)
+        if program is not None:
+            prefix = program[1]
+            if program[0].fullmatch(digits) or (
+                prefix and digits.startswith(prefix) and program[0].fullmatch(digits[len(prefix) :])
+            ):
+                return True
+    return False
+
+
+def anywhere(text: str) -> bool:
+    """A number that some country has assigned, with its national prefix, its country code or without either."""
+    digits = _digits(text)
+    if len(set(digits)) < 3 or _DATE.fullmatch(text) or re.fullmatch(r"\d+\.\d+", text):
+        return False
+    return _anywhere(digits)
 
 
 @lru_cache(maxsize=300)
@@ -88,6 +131,7 @@ def north_american(text: str) -> bool:
 
 def national(text: str) -> bool:
     """Six to thirteen digits, grouped as people group telephone numbers, not a date; the words before must agree."""
+    text = text.removeprefix("+")
     if _DATE.fullmatch(text):
         return False
     groups = [group for group in re.split(r"\D+", _EXTENSION.sub("", text)) if group]

@@ -14,11 +14,16 @@ class SignatureLike(Protocol):
     """What a policy's signature rule offers."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique among the policy's signatures."""
+
     @property
-    def pattern(self) -> str: ...
+    def pattern(self) -> str:
+        """RE2 syntax."""
+
     @property
-    def score(self) -> float: ...
+    def score(self) -> float:
+        """0..1."""
 
 
 class Defence:

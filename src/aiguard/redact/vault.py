@@ -15,7 +15,7 @@ from aiguard.errors import AIGuardError
 from aiguard.scan import label_of
 from aiguard.types import Finding
 
-TOKEN_LITERAL: Final = "TOKEN_LITERAL"
+TOKEN_LITERAL: Final = "TOKEN_LITERAL"  # noqa: S105 - a type, not a secret
 """The type under which token-like text of the input is tokenised."""
 
 CODE_LENGTH: Final = 10

@@ -40,16 +40,20 @@ class _Compiled:
         self.context = _words(recognizer.context)
         self.deny = _words(recognizer.deny)
 
-    def score(self, text: str, start: int, key: str) -> float:
-        """What a match at ``start`` is worth, by the words before it and the key above it."""
+    def score(self, text: str, start: int, end: int, key: str) -> float:
+        """What the match ``start..end`` is worth, by the words before it and the key above it."""
         recognizer = self.recognizer
-        if self.context is None and self.deny is None:
+        if self.context is None and self.deny is None and not recognizer.alone_score:
             return recognizer.base_score
         before = _spaced(text[max(0, start - recognizer.context_window) : start])
-        if self.context is not None and (self.context.search(before) or (key and self.context.search(key))):
-            return max(recognizer.base_score, recognizer.context_score)
-        if self.deny is not None and (self.deny.search(before[-32:]) or (key and self.deny.search(key))):
-            return 0.0
+        for words in (before, key):
+            speaks_for, against = _last(self.context, words), _last(self.deny, words)
+            if speaks_for > against:
+                return max(recognizer.base_score, recognizer.context_score)
+            if against >= 0:
+                return 0.0
+        if recognizer.alone_score and not key and end - start == len(text.strip()):
+            return max(recognizer.base_score, recognizer.alone_score)
         return recognizer.base_score
 
     def accept(self, text: str, start: int, end: int) -> int:
@@ -57,9 +61,12 @@ class _Compiled:
         recognizer = self.recognizer
         if recognizer.boundary and not _edge(text, start):
             return 0
+        if start and recognizer.not_after and text[start - 1] in recognizer.not_after:
+            return 0
         validate = recognizer.validate
         while True:
             ends = not recognizer.boundary or recognizer.extend is not None or _edge(text, end)
+            ends = ends and not (recognizer.not_before and _goes_on(text, end, recognizer.not_before))
             if ends and (validate is None or validate(text[start:end])):
                 return end
             if not recognizer.shrink:
@@ -134,13 +141,12 @@ class Engine:
         for index in hits:
             compiled = self._compiled[index]
             for start, end, score in self._search(compiled, text, data, offsets, key):
-                if not same:
-                    start, end = view.span(start, end)
+                span = (start, end) if same else view.span(start, end)
                 found.append(
                     Finding(
                         type=compiled.recognizer.type,
-                        start=start,
-                        end=end,
+                        start=span[0],
+                        end=span[1],
                         score=score,
                         recognizer=compiled.recognizer.name,
                     )
@@ -172,7 +178,7 @@ class Engine:
             start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
             accepted = compiled.accept(text, start, end)
             if accepted:
-                score = compiled.score(text, start, key)
+                score = compiled.score(text, start, accepted, key)
                 if score < self._threshold:
                     accepted = 0
             if not accepted:
@@ -203,15 +209,15 @@ class Engine:
             index = last_of.get(finding.type)
             if index is not None and kept[index].end > finding.start:
                 united = kept[index]
-                finding = Finding(
+                union = Finding(
                     type=united.type,
                     start=united.start,
                     end=max(united.end, finding.end),
                     score=max(united.score, finding.score),
                     recognizer=united.recognizer if rank <= priority[united.recognizer] else finding.recognizer,
                 )
-                rank = priority[finding.recognizer]
-                kept[index] = finding
+                rank = priority[union.recognizer]
+                kept[index] = union
             else:
                 last_of[finding.type] = len(kept)
                 kept.append(finding)
@@ -254,39 +260,39 @@ def _words(words: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile(rf"(?<![^\W\d_])(?:{escaped})s?(?![a-z])")
 
 
+def _last(words: re.Pattern[str] | None, text: str) -> int:
+    """Where the last of ``words`` in ``text`` ends, or -1."""
+    end = -1
+    if words is not None and text:
+        for match in words.finditer(text):
+            end = match.end()
+    return end
+
+
 def _spaced(text: str) -> str:
     """``customerSSN_no`` -> ``customer ssn no``: how keys are read for context words."""
     return _CAMEL.sub(" ", text).replace("_", " ").replace("-", " ").lower()
 
 
-# Scripts that are written without spaces, or glue particles to words: a letter of theirs is a boundary for our values.
-_UNSPACED: Final = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1100, 0x11FF),  # Hangul Jamo
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x9FFF),  # CJK, kana, bopomofo
-    (0xA960, 0xA97F),
-    (0xAC00, 0xD7FF),  # Hangul
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
-)
-
-
 def _word(char: str) -> bool:
-    """Whether ``char`` continues a word; ASCII is left to the pattern's own ``\\b``."""
-    if char < "\x80" or not char.isalnum():
-        return False
-    code = ord(char)
-    return not any(low <= code <= high for low, high in _UNSPACED)
+    """Whether ``char`` continues a word of an alphabet, or a number.
+
+    Letters from U+0590 on (Hebrew, Arabic, Indic scripts, CJK, Hangul …) glue particles to words or use no spaces, so
+    next to a value of ours they are a boundary.
+    """
+    return char.isalnum() and (char < "\u0590" or char.isdecimal() or "\u1e00" <= char < "\u2000")
 
 
 def _edge(text: str, index: int) -> bool:
-    """Whether a value may begin or end at ``index``: no non-ASCII letter or digit goes on across it."""
-    if index <= 0 or index >= len(text):
-        return True
-    before, after = text[index - 1], text[index]
-    return not (_word(before) and after.isalnum() or _word(after) and before.isalnum())
+    """Whether a value may begin or end at ``index``: no word or number goes on across it."""
+    return index <= 0 or index >= len(text) or not (_word(text[index - 1]) and _word(text[index]))
+
+
+def _goes_on(text: str, index: int, stops: str) -> bool:
+    """Whether the character at ``index`` is one of ``stops``; a full stop only when a letter or digit follows it."""
+    if index >= len(text) or text[index] not in stops:
+        return False
+    return text[index] != "." or (index + 1 < len(text) and text[index + 1].isalnum())
 
 
 def _shorter(text: str, start: int, end: int) -> int:

@@ -37,7 +37,10 @@ class Recognizer:
     ``context`` words stands in the ``context_window`` characters before it (or in the key it stands under); an engine
     reports what reaches its threshold. ``deny`` are context words that speak against a match. ``shrink`` lets a
     candidate that fails validation be tried again without its last groups ("4111 1111 1111 1111 2"). ``boundary``
-    wants no letter or digit of any script directly before or after the match. ``priority`` chooses the label when
+    wants no letter or digit of any script directly before or after the match; ``not_after`` and ``not_before`` are
+    further characters that must not stand there (a full stop counts before a letter or digit only). ``alone_score`` is
+    what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
+    before a match, the nearer one decides. ``priority`` chooses the label when
     findings overlap, and nothing else.
     """
 
@@ -53,6 +56,9 @@ class Recognizer:
     context_window: int = 64
     max_length: int = MAX_LENGTH
     boundary: bool = True
+    not_after: str = ""
+    not_before: str = ""
+    alone_score: float = 0.0
     shrink: bool = False
     priority: int = 50
     source: str = ""
@@ -89,7 +95,7 @@ def check(recognizer: Recognizer) -> None:
     Raises :class:`RecognizerError`. Run over the whole catalogue in the tests and over a policy's own at load.
     """
     program = compile_pattern(recognizer)
-    if program.fullmatch(b"") is not None or program.search(b" ") is not None and program.search(b" ").span() == (0, 0):
+    if any(match is not None and match.end() == match.start() for match in map(program.search, (b"", b" ", b"a"))):
         raise RecognizerError(f"recognizer {recognizer.name!r} matches the empty string, so it would match everywhere")
     if program.groups > 1:
         raise RecognizerError(f"recognizer {recognizer.name!r} has {program.groups} groups; mark the value with one")
@@ -116,7 +122,7 @@ def _width(recognizer: Recognizer) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            parsed = re._parser.parse(recognizer.pattern)  # type: ignore[attr-defined]
+            parsed = re._parser.parse(recognizer.pattern)  # type: ignore[attr-defined]  # noqa: SLF001 - the only parser there is
     except re.error as error:
         raise RecognizerError(
             f"recognizer {recognizer.name!r} is not in the syntax that RE2 and Python share: {error.msg}"

@@ -9,10 +9,12 @@ from aiguard.scan import Recognizer
 # before an address would be taken for a part of it.
 _LETTER = "A-Za-z0-9À-ÖØ-öø-ɏͰ-ϿЀ-ӿ"
 
+_EXTENSION = r"(?:[ ,;]{0,2}(?:[xX]|[eE]xt\.?)[ ]?\d{1,6})?"
+
 _PHONE_CONTEXT = (
     "phone", "phone number", "telephone", "tel", "tel no", "mobile", "mob", "cell", "cellphone", "call", "calling",
-    "called", "dial", "fax", "ring", "text", "sms", "whatsapp", "reach", "contact", "contact number", "hotline", "landline",
-    "home number", "work number", "my number", "number is", "answering at", "messages to", "msisdn", "desk", "office",
+    "called", "dial", "fax", "sms", "whatsapp", "reach", "hotline", "landline",
+    "home number", "work number", "my number", "answering at", "messages to", "msisdn", "desk",
     "telefon", "handy", "rufen", "anruf", "mobil", "téléphone", "telephone", "portable", "appeler", "appelez",
     "teléfono", "telefono", "móvil", "movil", "celular", "llamar", "llame", "llámame", "cellulare", "chiamare",
     "chiama", "telefone", "telemóvel", "ligar", "ligue", "telefoon", "mobiel", "bel", "telefonnummer", "puhelin",
@@ -22,23 +24,33 @@ _PHONE_CONTEXT = (
 _PHONE_DENY = (
     "order", "order no", "order number", "order id", "invoice", "invoice no", "ticket", "case", "case number", "ref",
     "reference", "id", "serial", "isbn", "issn", "sku", "part", "version", "build", "tracking", "parcel", "batch",
-    "account", "acct", "policy", "license", "licence", "passport", "zip", "postcode", "date", "bug", "issue", "pr",
+    "account", "acct", "driver's license number", "license number", "licence number", "card number", "social security number", "id number", "located at", "is at", "taxi to", "address", "policy", "license", "licence", "passport", "zip", "postcode", "date", "bug", "issue", "pr",
     "port", "pid", "timestamp", "epoch", "commit", "bytes", "total", "amount", "price", "transaction", "iban", "vat",
 )  # fmt: skip
+
+
+def email(text: str) -> bool:
+    """Dots where RFC 5321 allows them, and not the user of a Git remote."""
+    local, _, domain = text.rpartition("@")
+    if ".." in local or local[0] == "." or local[-1] == "." or "@" in local:
+        return False
+    if local[0] in "/=?&'`|{}":
+        return False
+    return not (local == "git" and domain.lower().startswith(("github.", "gitlab.", "bitbucket.", "ssh.")))
+
 
 RECOGNIZERS = (
     Recognizer(
         name="email_address",
         type="EMAIL_ADDRESS",
         pattern=(
-            rf"[{_LETTER}!#$%&'*+/=?^_{{|}}~.\-`]{{1,64}}@"
+            rf"[{_LETTER}!#$%&'*+/=?^_{{|}}~.\-`]{{1,128}}@"
             rf"(?:[{_LETTER}](?:[{_LETTER}\-]{{0,61}}[{_LETTER}])?\.){{1,8}}"
             rf"(?:[Xx][Nn]--[A-Za-z0-9\-]{{2,40}}|[A-Za-zÀ-ÖØ-öø-ɏͰ-ϿЀ-ӿ]{{2,24}})"
         ),
-        validate=lambda text: _email(text),
-        boundary=False,
+        validate=email,
         base_score=0.95,
-        max_length=700,
+        max_length=750,
         priority=60,
         source="RFC 5321, RFC 6531 (Latin, Greek and Cyrillic letters)",
         examples=(
@@ -55,44 +67,61 @@ RECOGNIZERS = (
         ),
     ),
     Recognizer(
+        name="email_quoted",
+        type="EMAIL_ADDRESS",
+        pattern=rf"\"[^\"\n@]{{1,64}}(?:\\.[^\"\n]{{0,32}})?\"@(?:[{_LETTER}\-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}",
+        base_score=0.8,
+        priority=59,
+        source="RFC 5321, quoted local part",
+        examples=('"jane doe"@example.com',),
+        counter_examples=('"jane" <jane>',),
+    ),
+    Recognizer(
         name="phone_international",
         type="PHONE_NUMBER",
-        pattern=r"(?:\+|\b00)[ (]{0,2}[1-9](?:[ \t().\-/]{0,3}\d){6,15}(?:[ ,;]{0,2}(?:[xX]|[eE]xt\.?)[ ]?\d{1,6})?\b",
+        pattern=rf"(?:\+|\b00)[ (]{{0,2}}[1-9](?:[ \t().\-/]{{0,3}}\d){{6,15}}{_EXTENSION}\b",
         validate=phones.international,
         shrink=True,
         base_score=0.9,
-        max_length=80,
+        max_length=90,
         priority=45,
         source="ITU-T E.164; validity by the phonenumbers metadata",
-        examples=(
-            "+44 20 7946 0958",
-            "call 0049 (0)30 901820 now",
-            "+1-743-438-6774x62406",
-        ),
+        examples=("+44 20 7946 0958", "call 0049 (0)30 901820 now", "+1-743-438-6774x62406"),
         counter_examples=("+1 2 3", "a + 1234567"),
     ),
     Recognizer(
         name="phone_nanp",
         type="PHONE_NUMBER",
-        pattern=(
-            r"(?:\b1[ .\-]?)?(?:\([2-9]\d{2}\)[ .\-]{0,2}|\b[2-9]\d{2}[ .\-])[2-9]\d{2}[ .\-]\d{4}"
-            r"(?:[ ,;]{0,2}(?:[xX]|[eE]xt\.?)[ ]?\d{1,6})?\b"
-        ),
-        validate=phones.north_american,
-        shrink=True,
+        pattern=(rf"(?:\b1[ .\-]?)?(?:\(\d{{3}}\)[ .\-]{{0,2}}|\b\d{{3}}[.\-])\d{{3}}[.\-]\d{{4}}{_EXTENSION}\b"),
         deny=_PHONE_DENY,
         context=_PHONE_CONTEXT,
+        not_after="+",
         base_score=0.75,
         max_length=40,
         priority=44,
-        source="North American Numbering Plan",
+        source="North American Numbering Plan, as written in figures of three, three and four",
         examples=("(212) 555-0187", "call 202-555-0143 or 202.456.1111 x12"),
-        counter_examples=("order 212-555-0187", "192.168.100.1000", "123-456-7890"),
+        counter_examples=("order 212-555-0187", "192.168.1.1"),
+    ),
+    Recognizer(
+        name="phone_nanp_spaced",
+        type="PHONE_NUMBER",
+        pattern=rf"\b(?:1[ ])?[2-9]\d{{2}}[ ][2-9]\d{{2}}[ \-]\d{{4}}{_EXTENSION}\b",
+        validate=phones.north_american,
+        deny=_PHONE_DENY,
+        context=_PHONE_CONTEXT,
+        not_after="+",
+        base_score=0.6,
+        max_length=40,
+        priority=43,
+        source="North American Numbering Plan",
+        examples=("212 555 0187",),
+        counter_examples=("order 212 555 0187", "112 555 0187"),
     ),
     Recognizer(
         name="phone_national",
         type="PHONE_NUMBER",
-        pattern=r"(?:\(0?\d{1,4}\)|\b\d)(?:[ \t().\-/]{0,2}\d){5,13}(?:[ ,;]{0,2}(?:[xX]|[eE]xt\.?)[ ]?\d{1,6})?\b",
+        pattern=rf"\+?(?:\(0?\d{{1,4}}\)|\b\d)(?:[ \t().\-/]{{0,2}}\d){{5,13}}{_EXTENSION}\b",
         validate=phones.national,
         shrink=True,
         context=_PHONE_CONTEXT,
@@ -102,17 +131,37 @@ RECOGNIZERS = (
         context_window=32,
         max_length=60,
         priority=20,
-        source="phonenumbers metadata, and the words before the number",
+        source="how numbers are grouped, and the words before the number",
         examples=("call 0341 8387176", "Telefon: 030 901820", "mobile 0688 777 97 84"),
-        counter_examples=("0341 8387176", "phone order 2023-10-11", "in 2019 20 30"),
+        counter_examples=("got 0341 8387176", "phone order 2023-10-11", "in 2019 20 30"),
+    ),
+    Recognizer(
+        name="phone_alone",
+        type="PHONE_NUMBER",
+        pattern=r"\(?\b\d(?:[ ().\-/]{0,2}\d){6,14}\b",
+        validate=phones.anywhere,
+        base_score=0.2,
+        alone_score=0.6,
+        max_length=48,
+        priority=19,
+        source="phonenumbers metadata of every region, for a text that is nothing but the number",
+        examples=("0761-234567", "9676338855"),
+        counter_examples=("take 0761-234567", "0000000"),
+    ),
+    Recognizer(
+        name="phone_labelled",
+        type="PHONE_NUMBER",
+        pattern=(
+            r"(?i)((?:\(0?\d{1,4}\)|\b\d)(?:[ ().\-/]{0,2}\d){5,13})"
+            r"[ \-]{1,2}\(?(?:office|mobile|fax|cell|home|work|direct|main|landline|mobil|handy)\b"
+        ),
+        validate=phones.national,
+        not_after="+",
+        base_score=0.65,
+        max_length=60,
+        priority=21,
+        source="signature blocks",
+        examples=("022 498317 office", "06-10446904-Office"),
+        counter_examples=("2019 office", "built 2023-10-11 office"),
     ),
 )
-
-
-def _email(text: str) -> bool:
-    local, _, domain = text.rpartition("@")
-    if ".." in local or local[0] == "." or local[-1] == "." or "@" in local:
-        return False
-    if local[0] in "/=?&'`|{}":
-        return False
-    return not (local == "git" and domain.lower().startswith(("github.", "gitlab.", "bitbucket.", "ssh.")))

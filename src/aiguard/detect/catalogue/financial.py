@@ -35,9 +35,27 @@ def luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
+def _issued(digits: str) -> bool:
+    """Whether cards of that length and leading digits are issued (ISO/IEC 7812 registrations of the card schemes)."""
+    size, first, two, four = len(digits), digits[0], int(digits[:2]), int(digits[:4])
+    if size == 16:
+        if first == "2":
+            return 2200 <= four <= 2204 or 2221 <= four <= 2720
+        return first in "456" or two in (35, 36, 38, 81, 82) or four == 9792
+    if size == 15:
+        return two in (34, 37) or four in (1800, 2131)
+    if size == 14:
+        return two in (30, 36, 38, 39)
+    if size == 13:
+        return first == "4"
+    if size in (18, 19):
+        return first in "456" or 3528 <= four <= 3589 or two == 81
+    return two == 50 or 56 <= two <= 69  # 12 and 17 digits: Maestro
+
+
 def _card(text: str) -> bool:
     digits = "".join(char for char in text if char.isdigit())
-    if not 12 <= len(digits) <= 19 or len(set(digits)) < 2 or not luhn(digits):
+    if not 12 <= len(digits) <= 19 or len(set(digits)) < 2 or not _issued(digits) or not luhn(digits):
         return False
     return _grouped([len(group) for group in text.replace("-", " ").replace(".", " ").split(" ") if group])
 

@@ -46,7 +46,7 @@ RECOGNIZERS = (
     Recognizer(
         name="us_ssn_in_context",
         type="US_SSN",
-        pattern=r"\b\d{3}[ .]?\d{2}[ .]?\d{4}\b",
+        pattern=r"\b\d{3}[ .\-]?\d{2}[ .\-]?\d{4}\b",
         validate=_ssn,
         context=_SSN_CONTEXT,
         base_score=0.1,
@@ -55,6 +55,6 @@ RECOGNIZERS = (
         priority=64,
         source="US Social Security Administration",
         examples=("SSN: 536904399", "social security number 536 90 4399"),
-        counter_examples=("536904399", "order 536904399"),
+        counter_examples=("the value 536904399", "order 536904399"),
     ),
 )

@@ -11,7 +11,7 @@ _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 
 def _v6(text: str) -> bool:
     address, _, prefix = text.partition("/")
-    if address == "::" or prefix and int(prefix) > 128:
+    if (prefix and int(prefix) > 128) or not any(char.isdigit() for char in address):
         return False
     try:
         ipaddress.IPv6Address(address.partition("%")[0])
@@ -36,6 +36,8 @@ RECOGNIZERS = (
             "upgrade to",
             "firmware",
         ),
+        not_after=".",
+        not_before=".",
         base_score=0.8,
         max_length=20,
         priority=50,
@@ -47,10 +49,12 @@ RECOGNIZERS = (
         name="ip_v6",
         type="IP_ADDRESS",
         pattern=(
-            r"(?:(?:[0-9A-Fa-f]{1,4}:){1,7}(?::|[0-9A-Fa-f]{1,4})|::)(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})?"
-            r"(?::?(?:\d{1,3}\.){3}\d{1,3})?(?:%[0-9A-Za-z]{1,16})?(?:/\d{1,3})?"
+            r"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{1,4})?"
+            r"(?:%[0-9A-Za-z]{1,16})?(?:/\d{1,3})?"
         ),
         validate=_v6,
+        not_after=":.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_",
+        not_before=":.",
         base_score=0.85,
         max_length=120,
         priority=50,
