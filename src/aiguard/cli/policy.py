@@ -61,7 +61,7 @@ def show(file: Path | None, *, as_data: bool) -> None:
 
 
 def _load(file: Path | None) -> tuple[Path, Policy]:
-    path = file or Settings.load().policy_path
+    path = file or (click.get_current_context().find_object(Settings) or Settings.load()).policy_path
     return path, load_policy(path, detect.known_types())
 
 
