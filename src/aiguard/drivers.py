@@ -50,10 +50,12 @@ def run(steps: Steps, hands: Hands, send: Callable[[Any], Any]) -> Delivered:
             match effect:
                 case Detect(parts=parts):
                     value = detect_parts(hands.detector, parts)
-                case Commit(records=records, wait=wait):
+                case Commit(records=records, wait=wait, after=after):
                     pending = hands.recorder.commit(records)
                     if wait:
-                        _settled(pending, hands.store_timeout)
+                        settled(pending, hands.store_timeout)
+                    if after is not None:
+                        settled(after, hands.store_timeout)
                 case Send(payload=payload):
                     value = send(payload)
         except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
@@ -75,10 +77,12 @@ async def arun(steps: Steps, hands: Hands, send: Callable[[Any], Awaitable[Any]]
             match effect:
                 case Detect(parts=parts):
                     value = await _detect(hands.detector, parts)
-                case Commit(records=records, wait=wait):
+                case Commit(records=records, wait=wait, after=after):
                     pending = hands.recorder.commit(records)
                     if wait:
                         await _asettled(pending, hands.store_timeout)
+                    if after is not None:
+                        await _asettled(after, hands.store_timeout)
                 case Send(payload=payload):
                     value = await send(payload)
         except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
@@ -103,7 +107,8 @@ async def _detect(detector: Detector, parts: Sequence[Part]) -> list[list[Findin
     return detect_parts(detector, parts)
 
 
-def _settled(pending: Future[None], timeout: float) -> None:
+def settled(pending: Future[None], timeout: float) -> None:
+    """Wait for a commit, at most ``timeout`` seconds; any failure is a :class:`StoreError`."""
     try:
         pending.result(timeout)
     except FutureTimeout:
@@ -131,4 +136,4 @@ async def _asettled(pending: Future[None], seconds: float) -> None:
 
 def settle(recorder: Recorder, records: Sequence[Any], timeout: float) -> None:
     """Commit ``records`` and wait, for decisions that are made outside the pipeline (sign-in, scrubbing, admin)."""
-    _settled(recorder.commit(records), timeout)
+    settled(recorder.commit(records), timeout)

@@ -316,13 +316,14 @@ def _enter(marker: ScopeMarker, subject: SubjectResolver | None) -> Access:
         )
     route = request.url_rule.rule if request.url_rule is not None else ""
     g.setdefault("_aiguard_scope", marker.scope)
-    access = state.guard.admit(actor, marker.scope, feature=marker.feature, subject=about, route=route)
+    access = state.guard.admit(actor, marker.scope, feature=marker.feature, subject=about, route=route, wait=False)
     setattr(g, _ACCESS, access)
     return access
 
 
 def _bind(access: Access, result: Any) -> Response:
     """Turn a view's result into a response whose end is the identity's end."""
+    _state().guard.settle(access)
     response = current_app.make_response(result)
     if response.is_streamed:
         response.response = IterateWithin(access, response.response)

@@ -11,11 +11,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from aiguard.drivers import Hands, arun, run, settle
+from aiguard.drivers import Hands, arun, run, settle, settled
 from aiguard.errors import AccessDenied, Blocked, ConfigurationError, ControlFailed, NotAuthenticated, StoreError
 from aiguard.identity import Access, Authoriser, Conversation, acting, current_access, decide_access, has_scope, hold
 from aiguard.injection import Defence, token_upper_bound
@@ -120,8 +121,12 @@ class Guard:
         feature: str | None = None,
         subject: str | None = None,
         route: str = "",
+        wait: bool = True,
     ) -> Access:
         """Stage 1 for one caller: decide, record, and grant.
+
+        With ``wait=False`` a grant is handed out while its record is being committed; the door then calls :meth:`settle`
+        before it answers, and the pipeline waits for it before it sends. A refusal is always on record first.
 
         Raises:
             NotAuthenticated: ``actor`` is None.
@@ -135,7 +140,9 @@ class Guard:
         if decision.allowed and named is None:
             reason = Reason(code="feature.unknown", detail=f"policy knows no feature for the scope {scope}")
             decision = decision.with_(effect=Effect.BLOCK, reasons=(reason,))
-        self._record_access(decision, actor, scope, named, subject, route)
+        recorded = self._record_access(decision, actor, scope, named, subject, route)
+        if wait or not decision.allowed:
+            self._settle(decision, recorded)
         if not decision.allowed or actor is None or named is None:
             raise _refusal_for(decision)(decision)
         return Access(
@@ -147,7 +154,14 @@ class Guard:
             realm=self,
             vault=Vault(),
             route=route,
+            recorded=None if wait else recorded,
         )
+
+    def settle(self, access: Access) -> None:
+        """Wait until the record of a grant is durable; :class:`ControlFailed` if it cannot be."""
+        if access.recorded is not None:
+            decision = Decision(effect=Effect.ALLOW, id=access.decision_id, policy_hash=self.policy.hash)
+            self._settle(decision, access.recorded)
 
     @contextmanager
     def acting_as(
@@ -239,7 +253,7 @@ class Guard:
         feature: Feature | None,
         subject: str | None,
         route: str,
-    ) -> None:
+    ) -> Future[None]:
         record = AuditRecord(
             type="access.allowed" if decision.allowed else "access.denied",
             decision_id=decision.id,
@@ -256,8 +270,11 @@ class Guard:
             at=self.now(),
             **self.names(actor, subject or (actor.id if actor is not None else None)),
         )
+        return self.hands.recorder.commit([record])
+
+    def _settle(self, decision: Decision, recorded: Future[None]) -> None:
         try:
-            settle(self.hands.recorder, [record], self.hands.store_timeout)
+            settled(recorded, self.hands.store_timeout)
         except StoreError as error:
             failure = type(error).__name__
         else:

@@ -18,6 +18,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
@@ -120,10 +121,14 @@ class Detect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
-    """Effect: commit ``records`` durably. ``wait=False`` only where nobody is left to wait (a cancelled call)."""
+    """Effect: commit ``records`` durably. ``wait=False`` only where nobody is left to wait (a cancelled call).
+
+    ``after`` is an earlier commit that must have succeeded too: the access that the exchange rests on.
+    """
 
     records: Sequence[Record]
     wait: bool = True
+    after: Future[None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,7 +225,7 @@ def decide(controls: Controls, trail: Trail, access: Access | None, call: Call) 
         limit = clear_to_send(controls, trail, feature, request)
         payload = request.render([None] * len(safe) if trail.monitored else safe, max_output_tokens=limit)
         outgoing = Outgoing(access=admitted, feature=feature, request=request, payload=payload, keepable=safe)
-        yield Commit(records=(trail.allowed(),))
+        yield Commit(records=(trail.allowed(),), after=admitted.recorded)
     except Refuse as refused:
         refusal = refused
     except MalformedInput as error:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from aiguard.types import Actor, Finding
@@ -75,6 +76,8 @@ class Access:
         decision_id: the id of the decision that granted it, which exchanges name as their parent.
         route: the route template it was granted at, or ``""``.
         realm: the guard that granted it; another guard does not accept it.
+        recorded: the commit of the decision that granted it, where it was not waited for; nothing is sent before it is
+            done, and no response is given.
         vault: where tokens live when there is no conversation: as long as the lease.
     """
 
@@ -86,6 +89,7 @@ class Access:
     realm: object = field(repr=False)
     vault: TokenVault = field(repr=False)
     route: str = ""
+    recorded: Future[None] | None = field(default=None, repr=False)
     conversation: Conversation | None = field(default=None, repr=False)
     lease: _Lease = field(default_factory=_Lease, repr=False)
 
@@ -101,18 +105,7 @@ class Access:
 
     def within(self, conversation: Conversation) -> Access:
         """The same lease, inside a conversation."""
-        return Access(
-            actor=self.actor,
-            feature=self.feature,
-            scope=self.scope,
-            subject=self.subject,
-            decision_id=self.decision_id,
-            realm=self.realm,
-            vault=self.vault,
-            route=self.route,
-            conversation=conversation,
-            lease=self.lease,
-        )
+        return replace(self, conversation=conversation)
 
     def end(self) -> None:
         """End the lease; every reference to it becomes worthless."""
