@@ -114,9 +114,7 @@ def guarded_client(
     sdk = _sdk_of(cls)
     unknown = sorted(set(options) - sdk.options)
     if unknown:
-        raise ConfigurationError(
-            f"a guarded client does not take {', '.join(unknown)}: {_COPY_REFUSED}"
-        )
+        raise ConfigurationError(f"a guarded client does not take {', '.join(unknown)}: {_COPY_REFUSED}")
     flavour = _flavour(sdk)
     library = importlib.import_module(flavour)
     is_async = cls.__name__ == sdk.async_
@@ -138,13 +136,11 @@ def guarded_client(
         max_response_bytes=max_response_bytes,
         max_response_seconds=max_response_seconds,
     )
-    http_client = _http_client(flavour, is_async)(transport)
-    guarded = _guarded_class(cast(Any, cls))
+    http_client = _http_client(flavour, is_async=is_async)(transport)
+    guarded = _guarded_class(cast("Any", cls))
     return cast(
-        _Client,
-        guarded(
-            http_client=http_client, base_url=base_url, api_key=PLACEHOLDER, **options
-        ),
+        "_Client",
+        guarded(http_client=http_client, base_url=base_url, api_key=PLACEHOLDER, **options),
     )
 
 
@@ -155,16 +151,10 @@ def _sdk_of(cls: type[Any]) -> _Sdk:
         try:
             module = importlib.import_module(sdk.module)
         except ImportError:
-            raise MissingExtra(
-                f"install the {sdk.module} SDK: pip install 'aiguard[{sdk.extra}]'"
-            ) from None
+            raise MissingExtra(f"install the {sdk.module} SDK: pip install 'aiguard[{sdk.extra}]'") from None
         if cls in (getattr(module, sdk.sync), getattr(module, sdk.async_)):
             return sdk
-    supported = ", ".join(
-        f"{known.module}.{name}"
-        for known in _SDKS.values()
-        for name in (known.sync, known.async_)
-    )
+    supported = ", ".join(f"{known.module}.{name}" for known in _SDKS.values() for name in (known.sync, known.async_))
     raise ConfigurationError(
         f"this class cannot be guarded; supported: {supported} (the classes themselves, no subclass)"
     )
@@ -184,18 +174,16 @@ class GuardedHttpClient:
 
 
 @functools.cache
-def _http_client(flavour: Flavour, is_async: bool) -> Callable[[Any], Any]:
+def _http_client(flavour: Flavour, *, is_async: bool) -> Callable[[Any], Any]:
     library = importlib.import_module(flavour)
     base = library.AsyncClient if is_async else library.Client
 
     def init(self: Any, transport: Any) -> None:
         # Environment proxies, netrc and redirects would each lead around the transport or past its checks.
-        base.__init__(
-            self, transport=transport, trust_env=False, follow_redirects=False
-        )
+        base.__init__(self, transport=transport, trust_env=False, follow_redirects=False)
 
     return cast(
-        Callable[[Any], Any],
+        "Callable[[Any], Any]",
         type(
             "GuardedAsyncHttpClient" if is_async else "GuardedHttpClient",
             (GuardedHttpClient, base),
@@ -210,9 +198,7 @@ def _guarded_class(cls: type[Any]) -> type[Any]:
 
     def init(self: Any, *, http_client: Any = None, **kwargs: Any) -> None:
         if not isinstance(http_client, GuardedHttpClient):
-            raise ConfigurationError(
-                "make guarded clients with guard.client(...), not from their class"
-            )
+            raise ConfigurationError("make guarded clients with guard.client(...), not from their class")
         # The SDK falls back to environment variables for whatever is None or missing.
         kwargs.update(
             api_key=PLACEHOLDER,
@@ -222,16 +208,10 @@ def _guarded_class(cls: type[Any]) -> type[Any]:
             websocket_base_url=NO_WEBSOCKET,
         )
         cls.__init__(self, http_client=http_client, **kwargs)
-        self.organization = self.project = self.webhook_secret = self.admin_api_key = (
-            None
-        )
+        self.organization = self.project = self.webhook_secret = self.admin_api_key = None
 
     def copy(self: Any, **kwargs: Any) -> Any:
-        refused = sorted(
-            name
-            for name, value in kwargs.items()
-            if name not in _COPY_OPTIONS and value is not None
-        )
+        refused = sorted(name for name, value in kwargs.items() if name not in _COPY_OPTIONS and value is not None)
         if refused:
             raise ConfigurationError(
                 f"copy() and with_options() of a guarded client do not take {', '.join(refused)}: {_COPY_REFUSED}"

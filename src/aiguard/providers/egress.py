@@ -29,23 +29,17 @@ _PORTS: Final = {"http": 80, "https": 443}
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127})+\Z")
 _VISIBLE: Final = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?\Z")
 _REQUEST_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
-    "content-type": re.compile(
-        r"application/json(?:; ?charset=utf-8)?\Z", re.IGNORECASE
-    ),
+    "content-type": re.compile(r"application/json(?:; ?charset=utf-8)?\Z", re.IGNORECASE),
     "accept": re.compile(r"(?:application/json|text/event-stream|\*/\*)\Z"),
     "idempotency-key": re.compile(r"stainless-python-retry-[0-9a-f-]{36}\Z"),
 }
 """What an SDK says that a provider needs."""
 _RESPONSE_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
-    "content-type": re.compile(
-        r"[a-z]{1,20}/[a-z0-9.+-]{1,60}(?:; ?charset=[a-zA-Z0-9-]{1,20})?\Z"
-    ),
+    "content-type": re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,60}(?:; ?charset=[a-zA-Z0-9-]{1,20})?\Z"),
     "x-request-id": re.compile(r"[A-Za-z0-9_.-]{1,128}\Z"),
     "openai-processing-ms": re.compile(r"[0-9]{1,9}\Z"),
     "openai-version": re.compile(r"[0-9-]{1,20}\Z"),
-    "retry-after": re.compile(
-        r"(?:[0-9.]{1,9}|[A-Za-z]{3}, [0-9]{2} [A-Za-z]{3} [0-9]{4} [0-9:]{8} GMT)\Z"
-    ),
+    "retry-after": re.compile(r"(?:[0-9.]{1,9}|[A-Za-z]{3}, [0-9]{2} [A-Za-z]{3} [0-9]{4} [0-9:]{8} GMT)\Z"),
     "retry-after-ms": re.compile(r"[0-9.]{1,12}\Z"),
     "x-should-retry": re.compile(r"(?:true|false)\Z"),
     "x-ratelimit-limit-requests": re.compile(r"[0-9]{1,12}\Z"),
@@ -56,9 +50,7 @@ _RESPONSE_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "x-ratelimit-reset-tokens": re.compile(r"[0-9a-z.]{1,24}\Z"),
 }
 """What an SDK acts on: retries, rate limits, the id to quote to the provider's support."""
-_ONCE: Final = frozenset(
-    {"host", "content-type", "content-length", "transfer-encoding", "authorization"}
-)
+_ONCE: Final = frozenset({"host", "content-type", "content-length", "transfer-encoding", "authorization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +80,7 @@ class Origin:
             if parts.scheme not in _PORTS or not parts.hostname:
                 problem = "it needs a scheme (https, or http for a server of your own) and a host"
             elif parts.username is not None or parts.password is not None:
-                problem = (
-                    "it holds a user name or password; set the credential in settings"
-                )
+                problem = "it holds a user name or password; set the credential in settings"
             elif "?" in base_url or "#" in base_url:
                 problem = "it has a query or a fragment"
             elif not re.fullmatch(r"[a-z0-9._:-]{1,253}", parts.hostname):
@@ -112,9 +102,7 @@ class Origin:
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}{path}"
 
-    def relative(
-        self, *, scheme: str, host: str, port: int | None, userinfo: bytes, target: str
-    ) -> str:
+    def relative(self, *, scheme: str, host: str, port: int | None, userinfo: bytes, target: str) -> str:
         """The path below the base path, for a request that stays inside it.
 
         ``target`` is the path and query as they would go on the wire.
@@ -135,9 +123,7 @@ class Origin:
                 "a guarded request may not have a query string, which no control reads",
             )
         if not path.startswith(self.path + "/"):
-            raise refuse_egress(
-                "egress.path", "the request leaves the provider's base path"
-            )
+            raise refuse_egress("egress.path", "the request leaves the provider's base path")
         relative = path[len(self.path) :]
         check_path(relative)
         return relative
@@ -149,12 +135,8 @@ def check_path(path: str) -> None:
     Raises:
         EgressRefused: it has any of these.
     """
-    if not _PATH.match(path) or any(
-        segment in (".", "..") for segment in path.split("/")
-    ):
-        raise refuse_egress(
-            "egress.path", "the request's path is not a plain endpoint path"
-        )
+    if not _PATH.match(path) or any(segment in (".", "..") for segment in path.split("/")):
+        raise refuse_egress("egress.path", "the request's path is not a plain endpoint path")
 
 
 def request_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
@@ -177,9 +159,7 @@ def request_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
                 status=415,
             )
         if name == "content-type" and not _REQUEST_HEADERS[name].match(value):
-            raise refuse_egress(
-                "egress.type", "only application/json bodies can be read", status=415
-            )
+            raise refuse_egress("egress.type", "only application/json bodies can be read", status=415)
         pattern = _REQUEST_HEADERS.get(name)
         if pattern is not None and pattern.match(value):
             kept.append((name, value))
@@ -205,9 +185,7 @@ def fixed_headers(headers: Mapping[str, str]) -> Headers:
     """
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name) or not _VISIBLE.match(value):
-            raise SettingsError(
-                "a provider header in settings holds characters that are not allowed"
-            )
+            raise SettingsError("a provider header in settings holds characters that are not allowed")
     return tuple((name.lower(), value) for name, value in headers.items())
 
 
@@ -257,17 +235,13 @@ class BodyReader:
             for token in value.split(",")
             if token.strip() and token.strip().lower() != "identity"
         ]
-        if len(encodings) > 1 or (
-            encodings and encodings[0] not in ("gzip", "x-gzip", "deflate")
-        ):
+        if len(encodings) > 1 or (encodings and encodings[0] not in ("gzip", "x-gzip", "deflate")):
             raise refuse_answer(
                 "provider.encoding",
                 "the model server encoded its answer in a way that was not asked for",
             )
         # 32 lets zlib tell gzip and zlib headers apart (zlib manual, inflateInit2).
-        self._decoder = (
-            zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encodings else None
-        )
+        self._decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32) if encodings else None
         self._chunks: list[bytes] = []
         self._room = limit
         self._limit = limit
@@ -302,9 +276,7 @@ class BodyReader:
             AnswerRefused: the encoded body was cut off.
         """
         if self._decoder is not None and not self._decoder.eof:
-            raise refuse_answer(
-                "provider.encoding", "the model server's encoded answer was cut off"
-            )
+            raise refuse_answer("provider.encoding", "the model server's encoded answer was cut off")
         return b"".join(self._chunks)
 
     def _keep(self, chunk: bytes) -> None:

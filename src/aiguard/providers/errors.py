@@ -33,16 +33,12 @@ class AnswerRefused(ProviderFailed):
     """The model server's answer cannot be used: a redirect, too large, too slow, or encoded in a way we do not read."""
 
 
-def refuse_egress(
-    code: str, detail: str, *, status: int | None = None
-) -> EgressRefused:
+def refuse_egress(code: str, detail: str, *, status: int | None = None) -> EgressRefused:
     """The error for a request that may not leave; ``code`` is dotted and stable, ``detail`` a sentence of ours."""
     return EgressRefused(_blocked(code, detail, status))
 
 
-def refuse_answer(
-    code: str, detail: str, *, status: int | None = None
-) -> AnswerRefused:
+def refuse_answer(code: str, detail: str, *, status: int | None = None) -> AnswerRefused:
     """The error for an answer that cannot be used."""
     return AnswerRefused(_blocked(code, detail, status))
 

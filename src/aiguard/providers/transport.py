@@ -73,9 +73,7 @@ class _Shell:
         )
         return egress.request_headers(request.headers.multi_items()), path
 
-    def _raw(
-        self, request: Any, headers: Headers, path: str, content: bytes
-    ) -> RawRequest:
+    def _raw(self, request: Any, headers: Headers, path: str, content: bytes) -> RawRequest:
         return RawRequest(
             provider=self._provider,
             method=request.method,
@@ -108,9 +106,7 @@ class _Shell:
     def _answer(self, raw: RawResponse, request: Any) -> Any:
         egress.check_status(raw.status)
         headers = [*egress.response_headers(raw.headers)]
-        return self._library.Response(
-            raw.status, headers=headers, content=raw.content, request=request
-        )
+        return self._library.Response(raw.status, headers=headers, content=raw.content, request=request)
 
     def _reader(self, response: Any) -> egress.BodyReader:
         egress.check_status(response.status_code)
@@ -125,9 +121,7 @@ class _Shell:
 
     def _in_time(self, began: float) -> None:
         if time.monotonic() - began > self._max_seconds:
-            raise self._library.ReadTimeout(
-                "the model server did not finish its answer in time"
-            )
+            raise self._library.ReadTimeout("the model server did not finish its answer in time")
 
     def _refused(self, refusal: EgressRefused) -> None:
         if isinstance(self._handler, RefusalListener):
@@ -174,9 +168,7 @@ class _Async(_Shell):
             raise
 
         async def send(raw: RawRequest) -> RawResponse:
-            response = await self._inner.handle_async_request(
-                self._outgoing(raw, request)
-            )
+            response = await self._inner.handle_async_request(self._outgoing(raw, request))
             try:
                 reader = self._reader(response)
                 began = time.monotonic()
@@ -187,9 +179,7 @@ class _Async(_Shell):
                 await response.aclose()
             return self._received(response, reader.finish())
 
-        answer = await self._handler.ahandle(
-            self._raw(request, headers, path, content), send
-        )
+        answer = await self._handler.ahandle(self._raw(request, headers, path, content), send)
         return self._answer(answer, request)
 
     async def aclose(self) -> None:
@@ -205,9 +195,7 @@ def transports(flavour: Flavour) -> tuple[type[Any], type[Any]]:
     """
     library = importlib.import_module(flavour)
     return (
-        type(
-            "GuardedTransport", (_Sync, library.BaseTransport), {"__module__": __name__}
-        ),
+        type("GuardedTransport", (_Sync, library.BaseTransport), {"__module__": __name__}),
         type(
             "AsyncGuardedTransport",
             (_Async, library.AsyncBaseTransport),

@@ -43,9 +43,7 @@ class WireRequest(Protocol):
         """Whether the answer is asked for as a stream."""
         ...
 
-    def render(
-        self, texts: Sequence[str | None], *, max_output_tokens: int | None
-    ) -> RawRequest:
+    def render(self, texts: Sequence[str | None], *, max_output_tokens: int | None) -> RawRequest:
         """The request with texts replaced (aligned to ``parts``, ``None`` is unchanged) and the output limit set."""
         ...
 

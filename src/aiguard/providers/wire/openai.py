@@ -76,9 +76,7 @@ class OpenAIRequest:
     _limit_field: str = ""
     _always: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def render(
-        self, texts: Sequence[str | None], *, max_output_tokens: int | None
-    ) -> RawRequest:
+    def render(self, texts: Sequence[str | None], *, max_output_tokens: int | None) -> RawRequest:
         """The request that leaves.
 
         Raises:
@@ -93,14 +91,8 @@ class OpenAIRequest:
         content = self._body.render(texts)
         if extra:
             # The body is an object that is not empty (it has a model), and none of these fields is in it.
-            content = (
-                content[:-1]
-                + b","
-                + json.dumps(extra, separators=(",", ":")).encode("ascii")[1:]
-            )
-        return replace(
-            self._raw, headers=_with_json(self._raw.headers), content=content
-        )
+            content = content[:-1] + b"," + json.dumps(extra, separators=(",", ":")).encode("ascii")[1:]
+        return replace(self._raw, headers=_with_json(self._raw.headers), content=content)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,23 +137,15 @@ class OpenAIWire:
             raise UnknownShape("the body is not an object")
         model = value.get("model")
         if not isinstance(model, str) or not MODEL.match(model):
-            raise UnknownShape(
-                "the field 'model' is missing or holds characters that are not allowed there"
-            )
+            raise UnknownShape("the field 'model' is missing or holds characters that are not allowed there")
         if value.get("stream") is True:
-            raise UnknownShape(
-                "streaming is not supported yet; call without stream=True"
-            )
+            raise UnknownShape("streaming is not supported yet; call without stream=True")
         limit_field, limit = _limit(value, endpoint.limit_fields)
         managed = {*endpoint.limit_fields, *endpoint.always}
         for name, wanted in endpoint.always.items():
             if value.get(name) not in (None, wanted):
-                raise UnknownShape(
-                    f"the field {name!r} is refused: the provider would keep the exchange; leave it out"
-                )
-        document = JsonDocument.of(
-            {key: item for key, item in value.items() if key not in managed}
-        )
+                raise UnknownShape(f"the field {name!r} is refused: the provider would keep the exchange; leave it out")
+        document = JsonDocument.of({key: item for key, item in value.items() if key not in managed})
         body = read(endpoint.request, document)
         return OpenAIRequest(
             endpoint=endpoint.name,
@@ -184,31 +168,25 @@ class OpenAIWire:
         """
         if raw.status >= 400:
             return _error(raw)
-        endpoint = next(
-            known for known in _ENDPOINTS.values() if known.name == request.endpoint
-        )
+        endpoint = next(known for known in _ENDPOINTS.values() if known.name == request.endpoint)
         _need_json(raw.headers)
         document = JsonDocument.parse(raw.content, max_bytes=MAX_ANSWER_BYTES)
         value = document.value
-        if not isinstance(value, dict) or not isinstance(
-            value.get(endpoint.listed), list
-        ):
-            raise UnknownShape(
-                f"the answer is not one of {endpoint.name}: it has no list named {endpoint.listed!r}"
-            )
+        if not isinstance(value, dict) or not isinstance(value.get(endpoint.listed), list):
+            raise UnknownShape(f"the answer is not one of {endpoint.name}: it has no list named {endpoint.listed!r}")
         if _drop_logprobs(value):
             document = JsonDocument(value)
         body = read(endpoint.answer, document)
-        return OpenAIResponse(
-            parts=body.parts, usage=_usage(value.get("usage")), _raw=raw, _body=body
-        )
+        return OpenAIResponse(parts=body.parts, usage=_usage(value.get("usage")), _raw=raw, _body=body)
 
 
 def _error(raw: RawResponse) -> OpenAIResponse:
     try:
         body = read(free, JsonDocument.parse(raw.content, max_bytes=MAX_ANSWER_BYTES))
     except MalformedInput:
-        message = f"The model server answered with status {raw.status} and a body that is not JSON; the body was dropped."
+        message = (
+            f"The model server answered with status {raw.status} and a body that is not JSON; the body was dropped."
+        )
         made = {
             "error": {
                 "message": message,
@@ -228,14 +206,8 @@ def _limit(value: Mapping[str, Any], names: Sequence[str]) -> tuple[str, int | N
         limit = value.get(name)
         if limit is None:
             continue
-        if (
-            isinstance(limit, bool)
-            or not isinstance(limit, int)
-            or not 1 <= limit <= MAX_TOKENS
-        ):
-            raise UnknownShape(
-                f"the field {name!r} is not a whole number from 1 to {MAX_TOKENS}"
-            )
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_TOKENS:
+            raise UnknownShape(f"the field {name!r} is not a whole number from 1 to {MAX_TOKENS}")
         found[name] = limit
     if not found:
         return names[0], None
@@ -271,21 +243,14 @@ def _usage(reported: Any) -> Mapping[str, int]:
     for ours, theirs in names.items():
         for name in theirs:
             amount = reported.get(name)
-            if (
-                isinstance(amount, int)
-                and not isinstance(amount, bool)
-                and 0 <= amount <= MAX_TOKENS
-            ):
+            if isinstance(amount, int) and not isinstance(amount, bool) and 0 <= amount <= MAX_TOKENS:
                 usage.setdefault(ours, amount)
     return usage
 
 
 def _need_json(headers: Sequence[tuple[str, str]]) -> None:
     for name, value in headers:
-        if (
-            name == "content-type"
-            and value.partition(";")[0].strip().lower() != "application/json"
-        ):
+        if name == "content-type" and value.partition(";")[0].strip().lower() != "application/json":
             raise UnknownShape("the content type is not application/json")
 
 

@@ -12,7 +12,6 @@ from aiguard.providers.wire.shape import (
     array,
     boolean,
     by_field,
-    constant,
     count,
     each,
     either,
@@ -24,6 +23,7 @@ from aiguard.providers.wire.shape import (
     matching,
     model,
     number,
+    only,
     optional,
     record,
     text,
@@ -32,12 +32,11 @@ from aiguard.providers.wire.shape import (
 
 ROUTES: Final = "text parts and function or custom tools are supported"
 UNSEEN: Final = "no control can look inside it"
+SPLIT: Final = "log probabilities split values so that no control can recognise them"
 
 EFFORT: Final = enum("none", "minimal", "low", "medium", "high", "xhigh", "max")
 TIER: Final = enum("auto", "default", "flex", "scale", "priority", "fast")
-CACHE_OPTIONS: Final = record(
-    {}, {"mode": enum("implicit", "explicit"), "ttl": enum("30m")}
-)
+CACHE_OPTIONS: Final = record({}, {"mode": enum("implicit", "explicit"), "ttl": enum("30m")})
 BREAKPOINT: Final = record({"mode": enum("explicit")})
 METADATA: Final = marked(free, channel="meta")
 
@@ -46,14 +45,10 @@ def _type(name: str) -> dict[str, Check]:
     return {"type": enum(name)}
 
 
-_TEXT_PART: Final = record(
-    _type("text") | {"text": text}, {"prompt_cache_breakpoint": BREAKPOINT}
-)
+_TEXT_PART: Final = record(_type("text") | {"text": text}, {"prompt_cache_breakpoint": BREAKPOINT})
 _REFUSAL_PART: Final = record(_type("refusal") | {"refusal": text})
 _PARTS: Final = array(by_field("type", {"text": _TEXT_PART}, why=ROUTES))
-_ASSISTANT_PARTS: Final = array(
-    by_field("type", {"text": _TEXT_PART, "refusal": _REFUSAL_PART}, why=ROUTES)
-)
+_ASSISTANT_PARTS: Final = array(by_field("type", {"text": _TEXT_PART, "refusal": _REFUSAL_PART}, why=ROUTES))
 _CONTENT: Final = either(string=text, items=_PARTS)
 
 _TOOL_CALL: Final = by_field(
@@ -75,9 +70,7 @@ _TOOL_CALL: Final = by_field(
             _type("custom")
             | {
                 "id": matching(IDENTIFIER),
-                "custom": record(
-                    {"name": matching(NAME), "input": marked(json_text, channel="tool")}
-                ),
+                "custom": record({"name": matching(NAME), "input": marked(json_text, channel="tool")}),
             }
         ),
     },
@@ -92,13 +85,9 @@ _MESSAGE: Final = by_field(
     "role",
     {
         "system": marked(_INSTRUCTIONS, role="system", trusted=True, channel="prose"),
-        "developer": marked(
-            _INSTRUCTIONS, role="developer", trusted=True, channel="prose"
-        ),
+        "developer": marked(_INSTRUCTIONS, role="developer", trusted=True, channel="prose"),
         "user": marked(
-            record(
-                {"role": enum("user"), "content": _CONTENT}, {"name": optional(text)}
-            ),
+            record({"role": enum("user"), "content": _CONTENT}, {"name": optional(text)}),
             role="user",
             channel="prose",
         ),
@@ -181,11 +170,7 @@ _TOOL_CHOICE: Final = either(
             "custom": _CHOSEN,
             "allowed_tools": record(
                 _type("allowed_tools")
-                | {
-                    "allowed_tools": record(
-                        {"mode": enum("auto", "required"), "tools": array(_CHOSEN)}
-                    )
-                }
+                | {"allowed_tools": record({"mode": enum("auto", "required"), "tools": array(_CHOSEN)})}
             ),
         },
     ),
@@ -200,10 +185,7 @@ _RESPONSE_FORMAT: Final = by_field(
     {
         "text": record(_type("text")),
         "json_object": record(_type("json_object")),
-        "json_schema": record(
-            _type("json_schema")
-            | {"json_schema": record({"name": matching(NAME)}, SCHEMA_FIELDS)}
-        ),
+        "json_schema": record(_type("json_schema") | {"json_schema": record({"name": matching(NAME)}, SCHEMA_FIELDS)}),
     },
 )
 _DEVELOPER: Final = {"role": "developer", "trusted": True, "channel": "meta"}
@@ -212,19 +194,12 @@ CHAT_REQUEST: Final = record(
     {"model": model, "messages": array(_MESSAGE)},
     {
         "frequency_penalty": optional(number),
-        "logprobs": optional(
-            constant(
-                False,
-                "log probabilities split values so that no control can recognise them",
-            )
-        ),
+        "logprobs": optional(only(False, why=SPLIT)),
         "metadata": METADATA,
         "modalities": optional(array(enum("text"))),
         "n": optional(count(1, 128)),
         "parallel_tool_calls": optional(boolean),
-        "prediction": optional(
-            record(_type("content") | {"content": marked(_CONTENT, channel="prose")})
-        ),
+        "prediction": optional(record(_type("content") | {"content": marked(_CONTENT, channel="prose")})),
         "presence_penalty": optional(number),
         "prompt_cache_key": optional(text),
         "prompt_cache_options": optional(CACHE_OPTIONS),
@@ -235,8 +210,8 @@ CHAT_REQUEST: Final = record(
         "seed": optional(number),
         "service_tier": optional(TIER),
         "stop": optional(either(string=text, items=array(text))),
-        "store": optional(constant(False, "the provider would keep the exchange")),
-        "stream": optional(constant(False, "streaming is not supported yet")),
+        "store": optional(only(False, why="the provider would keep the exchange")),
+        "stream": optional(only(False, why="streaming is not supported yet")),
         "temperature": optional(number),
         "tool_choice": optional(marked(_TOOL_CHOICE, **_DEVELOPER)),
         "tools": optional(marked(array(_TOOL), **_DEVELOPER)),
@@ -251,7 +226,7 @@ CHAT_REQUEST: Final = record(
         "logit_bias": "token ids are text that no control can read",
         "moderation": "it sends content to a second model",
         "stream_options": "streaming is not supported yet",
-        "top_logprobs": "log probabilities split values so that no control can recognise them",
+        "top_logprobs": SPLIT,
         "web_search_options": "the provider would send content elsewhere",
     },
 )
@@ -293,19 +268,15 @@ USAGE: Final = known(
         _DETAILS,
     )
 )
-_NO_AUDIO: Final = optional(constant(None, UNSEEN))
+_NO_AUDIO: Final = optional(only(None, why=UNSEEN))
 
 _ANSWER_CALL: Final = known(
     {
         "id": free,
         "type": where_fits(enum("function", "custom")),
         "index": TOKENS,
-        "function": known(
-            {"name": free, "arguments": marked(where_fits(json_text), channel="tool")}
-        ),
-        "custom": known(
-            {"name": free, "input": marked(where_fits(json_text), channel="tool")}
-        ),
+        "function": known({"name": free, "arguments": marked(where_fits(json_text), channel="tool")}),
+        "custom": known({"name": free, "input": marked(where_fits(json_text), channel="tool")}),
     }
 )
 CHAT_ANSWER: Final = known(
@@ -334,19 +305,13 @@ CHAT_ANSWER: Final = known(
                         known(
                             {
                                 "role": where_fits(enum("assistant")),
-                                "content": marked(
-                                    where_fits(optional(text)), channel="prose"
-                                ),
-                                "refusal": marked(
-                                    where_fits(optional(text)), channel="prose"
-                                ),
+                                "content": marked(where_fits(optional(text)), channel="prose"),
+                                "refusal": marked(where_fits(optional(text)), channel="prose"),
                                 "tool_calls": each(_ANSWER_CALL),
                                 "function_call": known(
                                     {
                                         "name": free,
-                                        "arguments": marked(
-                                            where_fits(json_text), channel="tool"
-                                        ),
+                                        "arguments": marked(where_fits(json_text), channel="tool"),
                                     }
                                 ),
                                 "annotations": free,

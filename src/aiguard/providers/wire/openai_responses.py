@@ -11,6 +11,7 @@ from aiguard.providers.wire.openai_chat import (
     METADATA,
     ROUTES,
     SCHEMA_FIELDS,
+    SPLIT,
     TIER,
     TIMESTAMP,
     TOKENS,
@@ -24,7 +25,6 @@ from aiguard.providers.wire.shape import (
     array,
     boolean,
     by_field,
-    constant,
     count,
     each,
     either,
@@ -36,6 +36,7 @@ from aiguard.providers.wire.shape import (
     matching,
     model,
     number,
+    only,
     optional,
     record,
     text,
@@ -53,9 +54,7 @@ def _type(name: str) -> dict[str, Check]:
     return {"type": enum(name)}
 
 
-_INPUT_TEXT: Final = record(
-    _type("input_text") | {"text": text}, {"prompt_cache_breakpoint": BREAKPOINT}
-)
+_INPUT_TEXT: Final = record(_type("input_text") | {"text": text}, {"prompt_cache_breakpoint": BREAKPOINT})
 _OUTPUT_TEXT: Final = record(
     _type("output_text") | {"text": text},
     {
@@ -129,8 +128,7 @@ _ITEM: Final = by_field(
                     "name": matching(NAME),
                     "arguments": marked(json_text, channel="tool"),
                 },
-                _ITEM_FIELDS
-                | {"namespace": optional(matching(NAME)), "async": optional(boolean)},
+                _ITEM_FIELDS | {"namespace": optional(matching(NAME)), "async": optional(boolean)},
             ),
             role="assistant",
         ),
@@ -142,8 +140,7 @@ _ITEM: Final = by_field(
                     "name": matching(NAME),
                     "input": marked(json_text, channel="tool"),
                 },
-                _ITEM_FIELDS
-                | {"namespace": optional(matching(NAME)), "async": optional(boolean)},
+                _ITEM_FIELDS | {"namespace": optional(matching(NAME)), "async": optional(boolean)},
             ),
             role="assistant",
         ),
@@ -169,14 +166,11 @@ _ITEM: Final = by_field(
         ),
         "reasoning": marked(
             record(
-                _type("reasoning")
-                | {"summary": array(record(_type("summary_text") | {"text": text}))},
+                _type("reasoning") | {"summary": array(record(_type("summary_text") | {"text": text}))},
                 {
                     "id": optional(_ID),
                     "status": _STATUS,
-                    "content": optional(
-                        array(record(_type("reasoning_text") | {"text": text}))
-                    ),
+                    "content": optional(array(record(_type("reasoning_text") | {"text": text}))),
                 },
                 {"encrypted_content": UNSEEN},
             ),
@@ -207,10 +201,7 @@ _CUSTOM: Final = record(
                 "type",
                 {
                     "text": record(_type("text")),
-                    "grammar": record(
-                        _type("grammar")
-                        | {"syntax": enum("lark", "regex"), "definition": text}
-                    ),
+                    "grammar": record(_type("grammar") | {"syntax": enum("lark", "regex"), "definition": text}),
                 },
             )
         ),
@@ -238,8 +229,7 @@ _TOOL_CHOICE: Final = either(
             "function": _CHOSEN,
             "custom": _CHOSEN,
             "allowed_tools": record(
-                _type("allowed_tools")
-                | {"mode": enum("auto", "required"), "tools": array(_CHOSEN)}
+                _type("allowed_tools") | {"mode": enum("auto", "required"), "tools": array(_CHOSEN)}
             ),
         },
     ),
@@ -249,9 +239,7 @@ _FORMAT: Final = by_field(
     {
         "text": record(_type("text")),
         "json_object": record(_type("json_object")),
-        "json_schema": record(
-            _type("json_schema") | {"name": matching(NAME)}, SCHEMA_FIELDS
-        ),
+        "json_schema": record(_type("json_schema") | {"name": matching(NAME)}, SCHEMA_FIELDS),
     },
 )
 _SUMMARY: Final = optional(enum("auto", "concise", "detailed"))
@@ -259,18 +247,12 @@ _SUMMARY: Final = optional(enum("auto", "concise", "detailed"))
 RESPONSES_REQUEST: Final = record(
     {
         "model": model,
-        "input": either(
-            string=marked(text, role="user", channel="prose"), items=array(_ITEM)
-        ),
+        "input": either(string=marked(text, role="user", channel="prose"), items=array(_ITEM)),
     },
     {
-        "background": optional(
-            constant(False, "its answer would be fetched where no control sees it")
-        ),
+        "background": optional(only(False, why="its answer would be fetched where no control sees it")),
         "include": optional(array(enum("message.output_text.annotations"))),
-        "instructions": optional(
-            marked(text, role="system", trusted=True, channel="prose")
-        ),
+        "instructions": optional(marked(text, role="system", trusted=True, channel="prose")),
         "max_tool_calls": optional(count(1, 1000)),
         "metadata": METADATA,
         "parallel_tool_calls": optional(boolean),
@@ -291,7 +273,7 @@ RESPONSES_REQUEST: Final = record(
         ),
         "safety_identifier": optional(text),
         "service_tier": optional(TIER),
-        "stream": optional(constant(False, "streaming is not supported yet")),
+        "stream": optional(only(False, why="streaming is not supported yet")),
         "temperature": optional(number),
         "text": optional(
             marked(
@@ -321,14 +303,12 @@ RESPONSES_REQUEST: Final = record(
         "previous_response_id": STATE,
         "prompt": STATE,
         "stream_options": "streaming is not supported yet",
-        "top_logprobs": "log probabilities split values so that no control can recognise them",
+        "top_logprobs": SPLIT,
     },
 )
 
 _ANSWER_STATUS: Final = where_fits(
-    optional(
-        enum("completed", "failed", "in_progress", "cancelled", "queued", "incomplete")
-    )
+    optional(enum("completed", "failed", "in_progress", "cancelled", "queued", "incomplete"))
 )
 _ITEM_TYPE: Final = where_fits(
     enum(
@@ -400,7 +380,7 @@ RESPONSES_ANSWER: Final = known(
                         "name": free,
                         "arguments": marked(where_fits(json_text), channel="tool"),
                         "input": marked(where_fits(json_text), channel="tool"),
-                        "result": optional(constant(None, UNSEEN)),
+                        "result": optional(only(None, why=UNSEEN)),
                     }
                 ),
                 role="assistant",

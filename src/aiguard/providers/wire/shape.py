@@ -103,11 +103,7 @@ def count(low: int, high: int) -> Check:
     """A whole number within bounds that leave no room for content: structure."""
 
     def check(reader: Reader, value: Any, path: Path, _mark: Mark) -> None:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int)
-            or not low <= value <= high
-        ):
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise _wrong(path, f"is not a whole number from {low} to {high}")
         reader.structure.add((path, PartKind.NUMBER))
 
@@ -125,8 +121,8 @@ def enum(*choices: str) -> Check:
     return check
 
 
-def constant(wanted: bool | None, why: str) -> Check:
-    """Exactly ``true``, ``false`` or ``null``."""
+def only(wanted: Literal[False] | None, *, why: str) -> Check:
+    """Exactly ``false`` or ``null``."""
 
     def check(_reader: Reader, value: Any, path: Path, _mark: Mark) -> None:
         if value is not wanted:
@@ -182,7 +178,6 @@ def either(
     fields: Check | None = None,
 ) -> Check:
     """A choice by JSON type: string, list or object."""
-
     kinds: dict[type, Check | None] = {str: string, list: items, dict: fields}
 
     def check(reader: Reader, value: Any, path: Path, mark: Mark) -> None:
@@ -219,9 +214,7 @@ def record(
                 if inner is not None:
                     raise _wrong(here, f"is refused: {reasons[name]}")
             else:
-                raise UnknownShape(
-                    f"{_place(path)} has a field that is not supported: {safe_name(name)}"
-                )
+                raise UnknownShape(f"{_place(path)} has a field that is not supported: {safe_name(name)}")
             reader.structure.add((here, PartKind.KEY))
 
     return check
@@ -236,9 +229,7 @@ def marked(check: Check, **changes: Any) -> Check:
     return with_mark
 
 
-def by_field(
-    name: str, kinds: Mapping[str, Check], *, absent: str | None = None, why: str = ""
-) -> Check:
+def by_field(name: str, kinds: Mapping[str, Check], *, absent: str | None = None, why: str = "") -> Check:
     """An object whose ``type`` or ``role`` says which check applies."""
 
     def check(reader: Reader, value: Any, path: Path, mark: Mark) -> None:
@@ -248,9 +239,7 @@ def by_field(
         chosen = kinds.get(kind) if isinstance(kind, str) else None
         if chosen is None:
             shown = safe_name(kind)
-            raise UnknownShape(
-                f"{_place(path)} has a {name} that is not supported: {shown}{why and '; ' + why}"
-            )
+            raise UnknownShape(f"{_place(path)} has a {name} that is not supported: {shown}{why and '; ' + why}")
         chosen(reader, value, path, mark)
 
     return check
@@ -307,38 +296,25 @@ class Body:
         self._slots: list[tuple[int, JsonDocument | None, int]] = []
         """For each leaf that is not structure: its index, the document inside it, and how many parts it has."""
         parts: list[Part] = []
-        for index, (leaf, content) in enumerate(
-            zip(document.leaves, document.texts, strict=True)
-        ):
+        for index, (leaf, content) in enumerate(zip(document.leaves, document.texts, strict=True)):
             if (leaf.path, leaf.kind) in reader.structure:
                 continue
             mark = reader.mark_for(leaf.path)
             here = pointer(leaf.path)
-            inner = (
-                _inside(content)
-                if leaf.kind is PartKind.TEXT and leaf.path in reader.nested
-                else None
-            )
+            inner = _inside(content) if leaf.kind is PartKind.TEXT and leaf.path in reader.nested else None
             if inner is None:
                 shown = _unescaped(content) if leaf.path in reader.nested else content
-                parts.append(
-                    _part(shown, here, leaf.kind, _context(reader, leaf), mark)
-                )
+                parts.append(_part(shown, here, leaf.kind, _context(reader, leaf), mark))
                 self._slots.append((index, None, 1))
                 continue
-            for part in inner.parts():
-                parts.append(
-                    _part(part.text, here + part.pointer, part.kind, part.context, mark)
-                )
+            parts.extend(_part(part.text, here + part.pointer, part.kind, part.context, mark) for part in inner.parts())
             self._slots.append((index, inner, len(inner.leaves)))
         self.parts = tuple(parts)
 
     def render(self, texts: Sequence[str | None]) -> bytes:
         """The document with its parts replaced, as :meth:`JsonDocument.render` does it."""
         if len(texts) != len(self.parts):
-            raise ValueError(
-                f"render needs {len(self.parts)} texts, one for each part, not {len(texts)}"
-            )
+            raise ValueError(f"render needs {len(self.parts)} texts, one for each part, not {len(texts)}")
         full: list[str | None] = [None] * len(self._document.leaves)
         at = 0
         for index, inner, width in self._slots:
@@ -373,15 +349,11 @@ def _inside(content: str) -> JsonDocument | None:
 
 
 def _unescaped(content: str) -> str:
-    """Broken JSON (cut off, say) with its ``\\uXXXX`` escapes of printable characters written out, so nothing hides there."""
+    """Broken JSON (cut off, say) with escaped printable characters written out, so that nothing hides there."""
 
     def plain(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))
-        return (
-            character
-            if character.isprintable() and character not in '"\\'
-            else match[0]
-        )
+        return character if character.isprintable() and character not in '"\\' else match[0]
 
     return _ESCAPE.sub(plain, content) if "\\u" in content else content
 
