@@ -6,8 +6,8 @@ and counter-examples; several weak ones add up, none of them ever quotes the tex
 
 from __future__ import annotations
 
-from aiguard.injection.defence import Defence
+from aiguard.injection.defence import BUILTIN, Defence
 from aiguard.injection.limits import token_upper_bound
-from aiguard.injection.signatures import BUILTIN, Signature
+from aiguard.injection.signatures import Signature
 
 __all__ = ["BUILTIN", "Defence", "Signature", "token_upper_bound"]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
-from aiguard.injection.signatures import BUILTIN, Signature
+from aiguard.injection import english, languages
+from aiguard.injection.signatures import Signature
 from aiguard.scan import PatternSet, readings
 from aiguard.types import Verdict
+
+BUILTIN: Final[tuple[Signature, ...]] = (*english.SIGNATURES, *languages.SIGNATURES)
+"""The signatures that every defence starts with."""
 
 
 class SignatureLike(Protocol):
@@ -34,7 +38,7 @@ class Defence:
 
     def __init__(self, signatures: Sequence[Signature] = (), *, builtin: bool = True) -> None:
         self._signatures = (*(BUILTIN if builtin else ()), *signatures)
-        self._set = PatternSet({signature.name: "(?is)" + signature.pattern for signature in self._signatures})
+        self._set = PatternSet({signature.name: signature.pattern for signature in self._signatures})
 
     @classmethod
     def for_policy(cls, rules: Iterable[SignatureLike]) -> Defence:
@@ -49,7 +53,8 @@ class Defence:
     def assess(self, texts: Iterable[str]) -> Verdict:
         """The verdict on the untrusted texts of one exchange, over every reading of each.
 
-        Independent signs add up (``1 - (1-a)(1-b)``), so that several weak ones count as much as a strong one.
+        Of signatures that say the same thing (one prefix) the strongest counts; different ones add up as independent
+        signs do, ``1 - (1-a)(1-b)``, so that two weak ones outweigh each of them.
         """
         fired: set[int] = set()
         for text in texts:
@@ -57,9 +62,14 @@ class Defence:
                 fired.update(self._set.match(view.text))
         if not fired:
             return Verdict()
-        doubt = 1.0
+        strongest: dict[str, float] = {}
         for index in fired:
-            doubt *= 1.0 - self._signatures[index].score
+            signature = self._signatures[index]
+            kind = signature.name.partition(".")[0]
+            strongest[kind] = max(strongest.get(kind, 0.0), signature.score)
+        doubt = 1.0
+        for score in strongest.values():
+            doubt *= 1.0 - score
         return Verdict(
             score=round(1.0 - doubt, 4),
             signatures=tuple(sorted(self._signatures[index].name for index in fired)),
