@@ -8,6 +8,7 @@ import sys
 import types
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -188,6 +189,7 @@ class TestWhoItSpeaksAs:
             "set-cookie": "tracked=1",
             "x-note": "alice@example.com",
             "retry-after": "alice",
+            "x-aiguard-decision-id": "agd_" + "0" * 26,
         }
         server.answers = [Answer.of(CHAT_ANSWER, headers=headers)]
         client = client_for(server, Shouting())
@@ -200,6 +202,18 @@ class TestWhoItSpeaksAs:
             "content-length": str(len(raw.content)),
         }
         assert not client._client.cookies
+
+    def test_the_handlers_decision_id_reaches_the_caller(self, server: ModelServer) -> None:
+        class Labelling(Shouting):
+            def handle(self, request: Any, send: Any) -> Any:
+                answer = super().handle(request, send)
+                return replace(answer, headers=(*answer.headers, ("x-aiguard-decision-id", "agd_" + "1" * 26)))
+
+        client = client_for(server, Labelling())
+
+        raw = client.chat.completions.with_raw_response.create(model="gpt-5-mini", messages=USER)  # type: ignore[arg-type]
+
+        assert raw.headers["x-aiguard-decision-id"] == "agd_" + "1" * 26
 
 
 class TestWhereItCannotGo:

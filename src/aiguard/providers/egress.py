@@ -50,6 +50,11 @@ _RESPONSE_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "x-ratelimit-reset-tokens": re.compile(r"[0-9a-z.]{1,24}\Z"),
 }
 """What an SDK acts on: retries, rate limits, the id to quote to the provider's support."""
+_HANDLER_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
+    **_RESPONSE_HEADERS,
+    "x-aiguard-decision-id": re.compile(r"[a-z]{3}_[0-9A-Z]{26}\Z"),
+}
+"""What the handler may tell the caller; a model server's own header of that name was dropped on arrival."""
 _ONCE: Final = frozenset({"host", "content-type", "content-length", "transfer-encoding", "authorization"})
 
 
@@ -166,12 +171,13 @@ def request_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
     return tuple(kept)
 
 
-def response_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
+def response_headers(pairs: Iterable[tuple[str, str]], *, from_handler: bool = False) -> Headers:
     """The headers that may be seen: the first of each known name, where its value has the expected form."""
+    allowed = _HANDLER_HEADERS if from_handler else _RESPONSE_HEADERS
     kept: dict[str, str] = {}
     for raw_name, value in pairs:
         name = raw_name.lower()
-        pattern = _RESPONSE_HEADERS.get(name)
+        pattern = allowed.get(name)
         if pattern is not None and pattern.match(value):
             kept.setdefault(name, value)
     return tuple(kept.items())

@@ -105,7 +105,7 @@ class _Shell:
 
     def _answer(self, raw: RawResponse, request: Any) -> Any:
         egress.check_status(raw.status)
-        headers = [*egress.response_headers(raw.headers)]
+        headers = [*egress.response_headers(raw.headers, from_handler=True)]
         return self._library.Response(raw.status, headers=headers, content=raw.content, request=request)
 
     def _reader(self, response: Any) -> egress.BodyReader:
