@@ -61,6 +61,7 @@ ARTIFACT_READ = _event("artifact.read", "Somebody read kept content.")
 STORE_PRUNED = _event(
     "store.pruned", "Artifacts whose time was over were deleted; the counts and a hash of their ids remain."
 )
+STORE_PRUNE_COMPLETED = _event("store.prune_completed", "A run of the retention job came to its end.")
 
 # The guard itself
 GUARD_STARTED = _event("guard.started", "The guard started with this policy in this environment.")

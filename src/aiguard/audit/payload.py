@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import rfc8785
-
+from aiguard.audit.canonical import SMALLEST_PLAIN, canonical
 from aiguard.audit.events import known
 from aiguard.errors import StoreError
 from aiguard.types import AuditRecord
@@ -61,7 +61,7 @@ def check_record(record: AuditRecord) -> bytes:
     for name in ("id", "decision_id"):
         if not _ID.match(getattr(record, name)):
             raise PayloadRefused(f"The audit event's {name} is not an id.")
-    if not _TEMPLATE.match(record.resource) or _DIGIT_RUN.search(record.resource):
+    if not _is_template(record.resource):
         raise PayloadRefused("The audit event's resource is not a feature name or a route template.")
     if not _HASH.match(record.policy_hash):
         raise PayloadRefused("The audit event's policy_hash is not `sha256:` and 64 hex digits.")
@@ -72,19 +72,25 @@ def check_record(record: AuditRecord) -> bytes:
 
 def check_payload(payload: Mapping[str, Any]) -> bytes:
     """Canonical JSON of a payload that passes, or :class:`PayloadRefused`."""
-    budget = [MAX_VALUES]
     if not isinstance(payload, Mapping):
         raise PayloadRefused("The audit payload is not an object.")
-    plain = _plain(payload, "", "", 0, budget)
-    data = rfc8785.dumps(plain)
+    walk = _Walk()
+    plain = _plain(payload, "", "", 0, walk)
+    data = canonical(plain, simple=walk.simple)
     if len(data) > MAX_BYTES:
         raise PayloadRefused(f"The audit payload is larger than {MAX_BYTES} bytes.")
     return data
 
 
-def _plain(value: object, key: str, where: str, depth: int, budget: list[int]) -> Any:
-    budget[0] -= 1
-    if budget[0] < 0:
+@dataclass(slots=True)
+class _Walk:
+    left: int = MAX_VALUES
+    simple: bool = True
+
+
+def _plain(value: object, key: str, where: str, depth: int, walk: _Walk) -> Any:
+    walk.left -= 1
+    if walk.left < 0:
         raise PayloadRefused(f"The audit payload holds more than {MAX_VALUES} values.")
     if depth > MAX_DEPTH:
         raise PayloadRefused(f"The audit payload is nested deeper than {MAX_DEPTH} at {where}.")
@@ -99,6 +105,9 @@ def _plain(value: object, key: str, where: str, depth: int, budget: list[int]) -
     if isinstance(value, float):
         if not math.isfinite(value) or abs(value) >= NUMBER_LIMIT:
             raise PayloadRefused(f"The number at {where} of the audit payload is not finite or too large.")
+        if value.is_integer():
+            return int(value)
+        walk.simple = walk.simple and abs(value) >= SMALLEST_PLAIN
         return float(value)
     if isinstance(value, Mapping):
         result = {}
@@ -107,19 +116,23 @@ def _plain(value: object, key: str, where: str, depth: int, budget: list[int]) -
                 raise PayloadRefused(
                     f"Key number {position + 1} at {where or 'the top'} of the audit payload is not a name."
                 )
-            result[str(name)] = _plain(inner, name, f"{where}/{name}", depth + 1, budget)
+            result[str(name)] = _plain(inner, name, f"{where}/{name}", depth + 1, walk)
         return result
     if isinstance(value, (Sequence, frozenset, set)) and not isinstance(value, (bytes, bytearray, memoryview)):
         items = sorted(value, key=str) if isinstance(value, (frozenset, set)) else value
-        return [_plain(inner, key, f"{where}/{index}", depth + 1, budget) for index, inner in enumerate(items)]
+        return [_plain(inner, key, f"{where}/{index}", depth + 1, walk) for index, inner in enumerate(items)]
     raise PayloadRefused(f"The value at {where} of the audit payload is a {type(value).__name__}, not JSON.")
+
+
+def _is_template(value: str) -> bool:
+    return _TEMPLATE.match(value) is not None and value.isprintable() and not _DIGIT_RUN.search(value)
 
 
 def _string(value: str, key: str, where: str) -> str:
     value = str.__str__(value)
     if value == "" or _IDENTIFIER.match(value) or _NUMERIC.match(value):
         return value
-    if key in TEMPLATES and _TEMPLATE.match(value) and not _DIGIT_RUN.search(value):
+    if key in TEMPLATES and _is_template(value):
         return value
     if key in SENTENCES and _SENTENCE.match(value) and not _DIGIT_RUN.search(value):
         return value

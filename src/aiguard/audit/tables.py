@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-import rfc8785
 from sqlalchemy import BigInteger, Connection, ForeignKey, LargeBinary, String, bindparam, insert, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from aiguard.audit.canonical import canonical
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
 from aiguard.db.base import PREFIX, Base, UtcTime
@@ -108,7 +108,7 @@ def _prepare(record: AuditRecord, sealing: Sealing) -> Row:
         "resource": record.resource,
         "policy_hash": record.policy_hash,
     }
-    leaf = rfc8785.dumps(
+    leaf = canonical(
         {name: row[name] for name in _INDEXED}
         | {
             "v": LEAF_VERSION,
@@ -117,7 +117,8 @@ def _prepare(record: AuditRecord, sealing: Sealing) -> Row:
             "writer": sealing.writer,
             "ts": at.isoformat(timespec="microseconds"),
             "commit": commitment(salt, payload),
-        }
+        },
+        simple=True,
     )
     row["leaf"] = leaf
     row["leaf_hash"] = leaf_hash(leaf)
@@ -160,7 +161,7 @@ MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({AuditRecord: Mapper(pr
 
 def payload_aad(event_id: str, subject: str) -> bytes:
     """What a sealed payload is bound to."""
-    return rfc8785.dumps(["aiguard/audit-payload", 1, event_id, subject])
+    return canonical(["aiguard/audit-payload", 1, event_id, subject], simple=True)
 
 
 def commitment(salt: bytes, payload: bytes) -> str:

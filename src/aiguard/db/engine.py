@@ -29,8 +29,13 @@ STATEMENT_TIMEOUT = 10.0
 _BEGIN = "aiguard_begin"
 
 
-def make_engine(url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT) -> Engine:
+def make_engine(url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT, create: bool = True) -> Engine:
     """An engine for ``sqlite:///path`` or ``postgresql://…``.
+
+    Args:
+        url: where the database is.
+        lock_timeout: seconds to wait for another connection's lock.
+        create: make the SQLite file when there is none. Without it a missing file is a :class:`SettingsError`.
 
     Raises:
         SettingsError: the URL cannot be read, names another database, is in memory, or its directory cannot be made.
@@ -44,7 +49,7 @@ def make_engine(url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT) -> Engine
         ) from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return _sqlite(parsed, lock_timeout)
+        return _sqlite(parsed, lock_timeout, create=create)
     if backend == "postgresql":
         return _postgresql(parsed, lock_timeout)
     raise SettingsError(f"The database {backend!r} is not supported; use sqlite:///… or postgresql://…")
@@ -96,7 +101,7 @@ def _lock_timeout(engine: Engine) -> float:
     return float(engine.get_execution_options().get("aiguard_lock_timeout", LOCK_TIMEOUT))
 
 
-def _sqlite(url: URL, lock_timeout: float) -> Engine:
+def _sqlite(url: URL, lock_timeout: float, *, create: bool) -> Engine:
     database = url.database
     if not database or database == ":memory:" or "mode=memory" in database or "mode" in url.query:
         if url.query.get("mode") != "ro":
@@ -104,7 +109,7 @@ def _sqlite(url: URL, lock_timeout: float) -> Engine:
                 "The database must be a file, or its evidence dies with the process: sqlite:///path/to/file.db"
             )
     elif not database.startswith("file:"):
-        _create_private(Path(database))
+        _ensure_file(Path(database), create=create)
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -147,8 +152,14 @@ def _use_wal(cursor: sqlite3.Cursor, lock_timeout: float) -> None:
         time.sleep(0.01)
 
 
-def _create_private(path: Path) -> None:
+def _ensure_file(path: Path, *, create: bool) -> None:
     """Create the file with mode 0600 and missing directories with mode 0700. What exists is left as it is."""
+    if not create:
+        if not path.exists():
+            raise SettingsError(
+                f"There is no database at {path}; check AIGUARD_DATABASE_URL or run `aiguard db upgrade`."
+            )
+        return
     try:
         _make_directories(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

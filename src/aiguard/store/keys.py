@@ -3,8 +3,8 @@
 From each master key two independent subkeys are derived with HKDF-SHA256 (RFC 5869): one seals, one names.
 
 *Sealing* uses the newest key; every key in the list opens. The cipher is XAES-256-GCM
-(https://c2sp.org/XAES-256-GCM): AES-256-GCM under a key derived for each message, with a 192-bit random nonce, so that
-any number of records may be sealed under one master key (plain AES-GCM with random nonces allows 2^32).
+(https://c2sp.org/XAES-256-GCM): AES-256-GCM under derived keys, with a 192-bit random nonce, so that any number of
+records may be sealed under one master key (plain AES-GCM with random nonces allows 2^32).
 
 *Pseudonyms* use the **oldest** key of the list, so that adding a key for rotation changes nobody's name. Taking the
 oldest key off the list gives everybody a new name and leaves no way to compute the old ones.
@@ -20,6 +20,8 @@ import hmac
 import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -35,6 +37,8 @@ _VERSION = 1
 _KEY_ID_BYTES = 8
 _NONCE_BYTES = 24
 _TAG_BYTES = 16
+_DERIVED_KEYS = 64
+_MESSAGES_PER_DERIVED_KEY = 1 << 20
 _HEADER_BYTES = 1 + _KEY_ID_BYTES
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}\Z")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -80,8 +84,9 @@ class MasterKeyRing:
     def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
         """Encrypt with the newest key; the result opens only with the same ``aad``."""
         header = bytes([_VERSION]) + self._newest
-        nonce = os.urandom(_NONCE_BYTES)
-        return header + nonce + self._sealing[self._newest].encrypt(nonce, plaintext, header + aad)
+        cipher = self._sealing[self._newest]
+        nonce = cipher.fresh_nonce()
+        return header + nonce + cipher.encrypt(nonce, plaintext, header + aad)
 
     def open(self, ciphertext: bytes, *, aad: bytes) -> bytes:
         """The plaintext, or :class:`IntegrityError`: unknown version or key, altered, truncated, or another ``aad``."""
@@ -120,7 +125,12 @@ def _derive(master: bytes, purpose: bytes) -> bytes:
 
 
 class _XAES:
-    """XAES-256-GCM as specified by C2SP: AES-256-GCM with a 192-bit nonce and a key per message."""
+    """XAES-256-GCM as specified by C2SP: AES-256-GCM with a 192-bit nonce, whose first half derives a key of its own.
+
+    Deriving costs more than encrypting a kilobyte, so a process keeps the first half of its nonces for a while, and
+    draws the second half anew for every message: 2**20 messages under one derived key leave a chance of 2**-57 that
+    two of them share a nonce.
+    """
 
     def __init__(self, key: bytes) -> None:
         self._block = Cipher(algorithms.AES(key), modes.ECB())  # noqa: S305 - the specification's key derivation, one block at a time
@@ -128,13 +138,22 @@ class _XAES:
         if mask >> 128:
             mask = (mask ^ 0x87) & ((1 << 128) - 1)
         self._mask = mask
+        self._cipher = lru_cache(maxsize=_DERIVED_KEYS)(self._derive)
+        self._used = count()
+        self._prefix = os.urandom(12)
+
+    def fresh_nonce(self) -> bytes:
+        """24 bytes that were not used before."""
+        if next(self._used) >= _MESSAGES_PER_DERIVED_KEY:
+            self._prefix, self._used = os.urandom(12), count()
+        return self._prefix + os.urandom(12)
 
     def _encrypt_blocks(self, blocks: bytes) -> bytes:
         encryptor = self._block.encryptor()
         return encryptor.update(blocks) + encryptor.finalize()
 
-    def _cipher(self, nonce: bytes) -> AESGCM:
-        halves = (b"\x00\x01X\x00" + nonce[:12], b"\x00\x02X\x00" + nonce[:12])
+    def _derive(self, prefix: bytes) -> AESGCM:
+        halves = (b"\x00\x01X\x00" + prefix, b"\x00\x02X\x00" + prefix)
         return AESGCM(
             self._encrypt_blocks(
                 b"".join((int.from_bytes(half, "big") ^ self._mask).to_bytes(16, "big") for half in halves)
@@ -142,10 +161,10 @@ class _XAES:
         )
 
     def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
-        return self._cipher(nonce).encrypt(nonce[12:], plaintext, aad)
+        return self._cipher(nonce[:12]).encrypt(nonce[12:], plaintext, aad)
 
     def decrypt(self, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes:
-        return self._cipher(nonce).decrypt(nonce[12:], ciphertext, aad)
+        return self._cipher(nonce[:12]).decrypt(nonce[12:], ciphertext, aad)
 
 
 def parse_key(text: str) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import rfc8785
-from sqlalchemy import Connection, LargeBinary, SmallInteger, String, Text, insert
+from sqlalchemy import Connection, LargeBinary, SmallInteger, String, Table, Text, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.db.base import PREFIX, Base, UtcTime
@@ -48,7 +48,12 @@ class Artifact(Base):
 
 def artifact_aad(*, id: str, decision_id: str, data_class: str, subject: str, tenant: str) -> bytes:
     """What the ciphertext is bound to: the row's identity, its class and whom it is about."""
-    return rfc8785.dumps(["aiguard/artifact", 1, id, decision_id, data_class, subject, tenant])
+    return json.dumps(["aiguard/artifact", 1, id, decision_id, data_class, subject, tenant]).encode()
+
+
+_COPIED: Final = tuple(
+    column.name for column in Artifact.__table__.columns if column.name not in {"content", "sensitivity"}
+)
 
 
 def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
@@ -59,19 +64,18 @@ def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
         subject=record.subject,
         tenant=record.tenant,
     )
-    row: dict[str, Any] = {
-        column.name: getattr(record, column.name)
-        for column in Artifact.__table__.columns
-        if column.name not in {"content", "sensitivity"}
-    }
+    row: dict[str, Any] = {name: getattr(record, name) for name in _COPIED}
     row["sensitivity"] = int(record.sensitivity)
     # A lone surrogate is kept as it is: it can stand in a model's answer, and losing the record would lose evidence.
     row["content"] = sealing.keyring.seal(record.content.encode("utf-8", "surrogatepass"), aad=aad)
     return row
 
 
+_INSERT: Final = insert(cast("Table", Artifact.__table__))
+
+
 def _insert(connection: Connection, rows: Sequence[Row]) -> None:
-    connection.execute(insert(Artifact), list(rows))
+    connection.execute(_INSERT, rows)
 
 
 MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({ArtifactRecord: Mapper(prepare=_prepare, insert=_insert)})

@@ -1,0 +1,29 @@
+"""Canonical JSON (RFC 8785), fast where it may be.
+
+``rfc8785`` is the reference. Python's own encoder is ten times faster and gives the same bytes as long as keys are ASCII,
+integers are below 2**53 and floats need no exponent, so what is known to be of that kind takes the short way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import rfc8785
+
+_ENCODE: Final[Callable[[Any], str]] = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
+
+SMALLEST_PLAIN: Final = 1e-4
+"""From here up (and below :data:`aiguard.audit.payload.NUMBER_LIMIT`) Python and JSON write a fraction the same way."""
+
+
+def canonical(value: Any, *, simple: bool) -> bytes:
+    """The canonical bytes of a JSON value.
+
+    ``simple`` is the caller's word that every key is ASCII, every integer is below 2**53 and every float is a fraction
+    of at least :data:`SMALLEST_PLAIN` and below 1e12 in magnitude.
+    """
+    return _ENCODE(value).encode("utf-8") if simple else rfc8785.dumps(value)

@@ -1,0 +1,211 @@
+"""``aiguard explain ID``: the whole story of a decision, in plain language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import click
+
+from aiguard.audit import Event, story
+from aiguard.audit.events import meaning_of
+from aiguard.cli.audit import as_dict
+from aiguard.cli.database import evidence
+from aiguard.cli.output import fail, out
+from aiguard.store import KeptArtifact, kept
+
+_OPERATORS: Final = {
+    "mask": "masked",
+    "replace": "replaced",
+    "hash": "hashed",
+    "tokenize": "turned into tokens",
+    "drop": "removed",
+    "block": "a reason to stop",
+    "allow": "let through",
+}
+_REASONS: Final = {
+    "access.foreign": "another application's guard had granted the access",
+    "access.none": "the call was made outside a route with a scope",
+    "actor.failed": "who is calling could not be found out",
+    "actor.missing": "nobody was signed in",
+    "answer.malformed": "the model server's answer could not be read",
+    "authoriser.failed": "the application's own authoriser failed",
+    "authoriser.invalid": "the application's own authoriser gave no decision",
+    "content.blocked": "the request held something that policy does not let out",
+    "control.failed": "a control failed, so nothing was let through",
+    "feature.unknown": "policy does not know the feature",
+    "injection.blocked": "the request looked like an attempt to override the instructions",
+    "injection.flagged": "the request resembled an attempt to override the instructions",
+    "input.malformed": "the request could not be read",
+    "model.unlisted": "the feature may not call that model",
+    "output.blocked": "the answer held something that policy does not deliver",
+    "output.malformed": "the response could not be read",
+    "output.pattern": "the answer matched a pattern that policy blocks",
+    "output.schema": "the answer did not have the shape that policy demands",
+    "provider.failed": "the model server failed",
+    "provider.status": "the model server answered with an error",
+    "provider.timeout": "the model server did not answer in time",
+    "scope.granted": "the caller holds the scope",
+    "scope.missing": "the caller lacks the scope",
+    "store.unavailable": "the decision could not be recorded",
+    "tokens.input": "the input may be longer than the feature allows",
+}
+
+
+@click.command()
+@click.argument("decision_id", metavar="ID")
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
+def explain(decision_id: str, *, as_data: bool) -> None:
+    """Tell what happened under ID: the decision id of an error page, a log line, an event or an artifact."""
+    with evidence() as (engine, keyring):
+        events = story(engine, decision_id, keyring=keyring)
+        known = {event.decision_id for event in events}
+        for parent in sorted({event.parent_id for event in events} - known - {""}):
+            above = story(engine, parent, keyring=keyring)
+            events = [event for event in above if event.decision_id == parent] + events
+        artifacts = [
+            artifact
+            for id in dict.fromkeys(event.decision_id for event in events)
+            for artifact in kept(engine, decision_id=id)
+        ]
+    if not events:
+        fail(f"nothing is recorded under {decision_id}\ncheck the id, and that this is the right database")
+    if as_data:
+        told = {"events": [as_dict(event) for event in events], "kept": [_facts(artifact) for artifact in artifacts]}
+        out(json.dumps(told, ensure_ascii=True, indent=2))
+        return
+    for line in narrate(events, artifacts):
+        out(line)
+
+
+def narrate(events: Iterable[Event], artifacts: Iterable[KeptArtifact]) -> Iterator[str]:
+    """The story, a line at a time."""
+    last = ""
+    expected: list[str] = []
+    for event in events:
+        if event.decision_id != last:
+            if last:
+                yield ""
+            last = event.decision_id
+            yield from _who(event)
+        yield ""
+        yield f"{event.at.isoformat(sep=' ', timespec='milliseconds')}  {event.type}"
+        yield f"  {meaning_of(event.type)}"
+        yield from (f"  {name:<10} {value}" for name, value in _facts_of(event.payload) if value)
+        expected += event.payload.get("artifacts") or []
+    yield ""
+    yield from _kept(list(artifacts), expected)
+
+
+def _who(event: Event) -> Iterator[str]:
+    yield f"{event.decision_id}" + (f"  (part of {event.parent_id})" if event.parent_id else "")
+    kind = event.payload.get("kind")
+    named = f"{kind} {event.actor}" if kind and event.actor else event.actor
+    for label, value in (
+        ("who", named or "nobody signed in"),
+        ("about", event.subject if event.subject != event.actor else ""),
+        ("tenant", event.tenant),
+        ("feature", event.resource),
+        ("policy", event.policy_hash),
+    ):
+        if value:
+            yield f"  {label:<10} {value}"
+
+
+def _facts_of(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "route", _text(payload.get("route"))
+    yield "scope", _text(payload.get("scope"))
+    yield "found", _findings(payload.get("findings"), payload.get("sensitivity"))
+    yield "in answer", _findings(payload.get("answer_findings"), None)
+    yield "injection", _injection(payload.get("injection"))
+    if effect := payload.get("effect"):
+        yield "decided", f"{effect} at stage {payload.get('stage')}" if payload.get("stage") else str(effect)
+    yield "because", _reasons(payload.get("reasons"))
+    yield "monitored", _monitored(payload)
+    yield "failed with", _reasons([payload["error"]] if payload.get("error") else None)
+    yield "status", _text(payload.get("status"))
+    yield "model", " ".join(filter(None, (_text(payload.get("model")), _text(payload.get("endpoint")))))
+    yield "tokens", _tokens(payload)
+    yield "took", f"{payload['elapsed_ms']} ms at the model server" if "elapsed_ms" in payload else ""
+    yield "deleted", _deleted(payload)
+
+
+def _findings(found: Any, sensitivity: Any) -> str:
+    if not found:
+        return ""
+    told = [
+        f"{count} {type} ({_OPERATORS.get(operator, operator)})"
+        for type, operators in sorted(found.items())
+        for operator, count in sorted(operators.items())
+    ]
+    return ", ".join(told) + (f"; {sensitivity}" if sensitivity else "")
+
+
+def _injection(verdict: Any) -> str:
+    if not verdict or not verdict.get("score"):
+        return ""
+    signatures = ", ".join(verdict.get("signatures") or ())
+    return f"score {verdict['score']}" + (f" ({signatures})" if signatures else "")
+
+
+def _reasons(codes: Any) -> str:
+    return "; ".join(f"{_REASONS[code]} ({code})" if code in _REASONS else str(code) for code in codes or ())
+
+
+def _monitored(payload: Mapping[str, Any]) -> str:
+    would = _reasons(payload.get("would_block"))
+    return f"only watched; policy would have stopped it: {would}" if would else ""
+
+
+def _tokens(payload: Mapping[str, Any]) -> str:
+    usage = payload.get("usage")
+    if usage:
+        return ", ".join(f"{count} {name}" for name, count in sorted(usage.items()))
+    bound = payload.get("input_tokens_bound")
+    most = payload.get("max_output_tokens")
+    told = [f"at most {bound} in" if bound else "", f"at most {most} out" if most else ""]
+    return ", ".join(filter(None, told))
+
+
+def _deleted(payload: Mapping[str, Any]) -> str:
+    if "cutoff" not in payload:
+        return ""
+    classes = ", ".join(f"{count} {name}" for name, count in sorted((payload.get("classes") or {}).items()))
+    root = f"; root of the ids {payload['ids_root']}" if "ids_root" in payload else ""
+    return f"{payload.get('count', 0)} expired before {payload['cutoff']}" + (f" ({classes})" if classes else "") + root
+
+
+def _kept(artifacts: list[KeptArtifact], expected: Iterable[str]) -> Iterator[str]:
+    present = {artifact.id for artifact in artifacts}
+    gone = [id for id in expected if id not in present]
+    if not artifacts and not gone:
+        yield "Nothing of the content was kept."
+        return
+    yield "Kept, encrypted:"
+    for artifact in artifacts:
+        yield (
+            f"  {artifact.data_class:<10} {artifact.id} until {artifact.expires_at.date()} "
+            f"({artifact.retention}, {artifact.basis}, owner {artifact.owner}, then {artifact.mechanism}); "
+            f"{artifact.sensitivity.name.lower()}"
+        )
+    for id in gone:
+        yield f"  {'gone':<10} {id} was kept and has been deleted"
+
+
+def _facts(artifact: KeptArtifact) -> dict[str, Any]:
+    return {
+        "id": artifact.id,
+        "data_class": artifact.data_class,
+        "sensitivity": artifact.sensitivity.name.lower(),
+        "basis": artifact.basis,
+        "owner": artifact.owner,
+        "mechanism": artifact.mechanism,
+        "retention": artifact.retention,
+        "created_at": artifact.created_at.isoformat(),
+        "expires_at": artifact.expires_at.isoformat(),
+    }
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
