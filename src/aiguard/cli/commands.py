@@ -16,7 +16,11 @@ from aiguard.settings import Settings
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "audit": "aiguard.cli.audit:audit",
+        "db": "aiguard.cli.database:database",
+        "explain": "aiguard.cli.explain:explain",
         "policy": "aiguard.cli.policy:policy",
+        "prune": "aiguard.cli.prune:prune",
     }
 )
 """Command name to ``module:object``. A new command is one line here and a module beside this one."""
