@@ -19,6 +19,9 @@ from typing import Any
 WITHHELD = "[log message withheld: it could not be scrubbed]"
 """Stands in for a message when scrubbing fails: a log line is never worth a leak."""
 
+MISFIT = "[arguments withheld: they do not fit the message]"
+"""Follows a message whose ``%`` arguments do not fit it; :mod:`logging` would print them raw on standard error."""
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _MAX_DEPTH = 6
 
@@ -93,8 +96,8 @@ class _Protection:
             return self.text(template), record.args
         try:
             message = template % record.args
-        except Exception:  # noqa: BLE001 - logging itself reports the mismatch; the values are scrubbed all the same
-            return self.text(template), self.value(record.args)
+        except Exception:  # noqa: BLE001 - the application's mistake; logging would print the raw arguments with it
+            return f"{self.text(template)} {MISFIT}", ()
         clean = self.text(message)
         args = self.value(record.args)
         if clean == message and args == record.args:

@@ -12,17 +12,18 @@ from itertools import pairwise
 from aiguard.types import Detector, Finding, Part, PartKind
 
 
-def _message(part: Part) -> tuple[str, str, str] | None:
-    """What a part shares with its neighbours of the same message: its role, channel and first two pointer steps."""
+def _message(part: Part) -> tuple[str, str, str, str] | None:
+    """What a part shares with its neighbours of the same message: role, first two pointer steps and field name."""
     steps = part.pointer.split("/")
     if part.kind is not PartKind.TEXT or part.channel != "prose" or len(steps) < 4:
         return None
-    return part.role, steps[1], steps[2]
+    name = next((step for step in reversed(steps) if not step.isdigit()), "")
+    return part.role, steps[1], steps[2], name
 
 
 def _groups(parts: Sequence[Part]) -> list[list[int]]:
     """Indexes of the parts that make up one message, for every message of more than one text part."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
     for index, part in enumerate(parts):
         key = _message(part)
         if key is not None and part.text:
