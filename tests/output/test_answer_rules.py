@@ -45,7 +45,7 @@ def test_an_answer_that_matches_a_blocked_pattern_is_named_by_the_patterns_numbe
         ("", False),
     ],
 )
-def test_an_answer_must_be_the_json_its_schema_asks_for(text: str, fits: bool) -> None:
+def test_an_answer_must_be_the_json_its_schema_asks_for(text: str, *, fits: bool) -> None:
     assert (codes(AnswerRules(json_schema=SCHEMA), text) == []) is fits
 
 

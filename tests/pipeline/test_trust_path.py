@@ -433,7 +433,7 @@ def test_monitor_mode_does_not_open_identity() -> None:
     ("exception", "opens"),
     [("", False), (EXCEPTION.format(expires="2001-01-01"), False), (EXCEPTION.format(expires="2999-01-01"), True)],
 )
-def test_monitor_mode_opens_in_production_only_while_an_exception_lives(exception: str, opens: bool) -> None:
+def test_monitor_mode_opens_in_production_only_while_an_exception_lives(exception: str, *, opens: bool) -> None:
     guard, _ = make_guard(MONITOR + exception, environment=Environment.PRODUCTION)
     model = Model()
     if opens:
@@ -520,6 +520,5 @@ def test_what_was_hidden_comes_back_exactly(text: str) -> None:
         assert any(0xD800 <= ord(c) <= 0xDFFF for c in text)
         return
     except ContentBlocked as blocked:
-        assert blocked.reasons[0].code == "injection.blocked"
-        return
+        answer = text if blocked.reasons[0].code == "injection.blocked" else blocked.reasons[0].code
     assert answer == text
