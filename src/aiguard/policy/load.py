@@ -11,13 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from aiguard.policy import builtin
+from aiguard.policy import builtin, values
 from aiguard.policy.document import Document, known_keys
 from aiguard.policy.locate import key_lines, line_of
 from aiguard.policy.models import Policy
 from aiguard.policy.problems import InvalidPolicy, KeyPath, Problem
 from aiguard.policy.resolve import CheckPattern, Resolver
-from aiguard.policy.values import did_you_mean
 from aiguard.scan.patterns import compile_pattern
 
 _REMEDIES: Mapping[str, str] = {
@@ -94,12 +93,11 @@ def _parse(
     folder: Path | None,
 ) -> Policy:
     data = _toml(text, source)
-    lines = key_lines(text)
     try:
         document = Document.model_validate(data)
     except ValidationError as error:
         found = [_explain(details) for details in error.errors(include_url=False, include_input=False)]
-        raise InvalidPolicy(_problems(found, source, lines)) from None
+        raise InvalidPolicy(_problems(found, source, text)) from None
     resolver = Resolver(
         document=document,
         known_types=known_types,
@@ -108,7 +106,7 @@ def _parse(
     )
     policy = resolver.policy()
     if policy is None:
-        raise InvalidPolicy(_problems(resolver.problems, source, lines))
+        raise InvalidPolicy(_problems(resolver.problems, source, text))
     return policy
 
 
@@ -129,22 +127,9 @@ def _toml(text: str, source: str) -> dict[str, Any]:
         raise _one(source, "nests tables or arrays too deeply; a policy is flat") from None
     except (ValueError, OverflowError):
         raise _one(source, "holds a number or date that cannot be represented; check the numbers") from None
-    if _depth(data) > builtin.MAX_DEPTH:
+    if values.depth(data) > builtin.MAX_DEPTH:
         raise _one(source, f"nests tables or arrays more than {builtin.MAX_DEPTH} deep; a policy is flat")
     return data
-
-
-def _depth(data: object) -> int:
-    """How deep tables and arrays nest, counted without recursion."""
-    deepest = 0
-    waiting: list[tuple[object, int]] = [(data, 1)]
-    while waiting:
-        node, depth = waiting.pop()
-        children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        if isinstance(node, (dict, list)):
-            deepest = max(deepest, depth)
-        waiting.extend((child, depth + 1) for child in children)
-    return deepest
 
 
 def _explain(details: ErrorDetails) -> tuple[KeyPath, str]:
@@ -155,7 +140,7 @@ def _explain(details: ErrorDetails) -> tuple[KeyPath, str]:
     last = str(path[-1]) if path else ""
     match kind:
         case "extra_forbidden":
-            message = f"is not a known key; {did_you_mean(last, known_keys(path[:-1]))}".rstrip("; ")
+            message = f"is not a known key; {values.did_you_mean(last, known_keys(path[:-1]))}".rstrip("; ")
         case "missing":
             message = f"is missing; {_REMEDIES[last]}" if last in _REMEDIES else "is missing; add it"
         case "value_error":
@@ -189,7 +174,8 @@ def _explain(details: ErrorDetails) -> tuple[KeyPath, str]:
     return path, message
 
 
-def _problems(found: Sequence[tuple[KeyPath, str]], source: str, lines: Mapping[KeyPath, int]) -> list[Problem]:
+def _problems(found: Sequence[tuple[KeyPath, str]], source: str, text: str) -> list[Problem]:
+    lines = key_lines(text)
     return [Problem(source=source, message=what, key=path, line=line_of(lines, path)) for path, what in found]
 
 

@@ -88,10 +88,8 @@ class _Scanner:
         return resolved
 
     def _pair(self, table: KeyPath) -> None:
-        line = self.line
         key = self._key()
-        for length in range(1, len(key) + 1):
-            self.lines.setdefault((*table, *key[:length]), line)
+        self._note((*table, *key))
         if self.text[self.at] != "=":
             raise _Lost
         self._skip(1)
@@ -141,7 +139,9 @@ class _Scanner:
                 index += 1
 
     def _note(self, path: KeyPath) -> None:
-        self.lines.setdefault(path, self.line)
+        """Remember where ``path`` and the tables around it are first seen."""
+        for length in range(len(path), 0, -1):
+            self.lines.setdefault(path[:length], self.line)
 
     def _skip(self, count: int) -> None:
         self.at += count

@@ -171,6 +171,9 @@ class Resolver:
         if not isinstance(schema, dict):
             self._say(at, "a JSON Schema for output is an object")
             return {}
+        if values.depth(schema) > builtin.MAX_DEPTH:
+            self._say(at, f"nests more than {builtin.MAX_DEPTH} deep; flatten it with $defs")
+            return {}
         try:
             rfc8785.dumps(schema)
             jsonschema.Draft202012Validator.check_schema(schema)
@@ -198,7 +201,8 @@ class Resolver:
                 return None
             return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
         except (OSError, ValueError, RecursionError) as error:
-            what = "cannot be read" if isinstance(error, OSError) else "is not JSON in UTF-8 with distinct keys"
+            unreadable = isinstance(error, OSError) or "\0" in name
+            what = "cannot be read" if unreadable else "is not JSON in UTF-8 with distinct keys"
             self._say(at, f"names a file that {what}; the path is relative to the policy file")
             return None
 

@@ -43,6 +43,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return ""
 
 
+def depth(data: object) -> int:
+    """How deep tables and arrays nest, counted without recursion."""
+    deepest = 0
+    waiting: list[tuple[object, int]] = [(data, 1)]
+    while waiting:
+        node, level = waiting.pop()
+        if isinstance(node, (dict, list)):
+            deepest = max(deepest, level)
+            waiting.extend((child, level + 1) for child in (node.values() if isinstance(node, dict) else node))
+    return deepest
+
+
 def parse_operator(value: object) -> Operator:
     """``"mask"`` or ``{ op = "mask", keep_last = 4 }``; ``reason`` may stand beside ``op = "allow"``."""
     if isinstance(value, Operator):
