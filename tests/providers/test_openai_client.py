@@ -4,11 +4,13 @@ import asyncio
 import gzip
 import json
 import logging
+import re
 import sys
 import types
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -18,6 +20,7 @@ from openai.resources.beta.realtime.realtime import Realtime as BetaRealtime
 from tests.providers.provider_doubles import CHAT_ANSWER, Answer, ModelServer, Refusing, Shouting
 
 from aiguard.errors import Blocked, ConfigurationError, ContentBlocked, MalformedInput, ProviderFailed, SettingsError
+from aiguard.providers import clients
 from aiguard.providers.clients import PLACEHOLDER, guarded_client
 from aiguard.providers.errors import AnswerRefused, EgressRefused
 
@@ -492,6 +495,14 @@ class TestWebSockets:
             with pytest.raises(ConfigurationError, match="WebSocket"):
                 manager.enter()
 
+    def test_no_door_of_the_installed_sdk_goes_without_the_address_that_refuses(self) -> None:
+        """Whoever adds a door to the SDK must read ``websocket_base_url``, or this list tells us."""
+        root = Path(openai.__file__).parent / "resources"
+        doors = [file for file in root.rglob("*.py") if re.search(r"def connect\(", file.read_text())]
+
+        assert len(doors) >= 3
+        assert [file.name for file in doors if ".websocket_base_url is not None" not in file.read_text()] == []
+
     def test_the_websocket_address_cannot_be_set(self, server: ModelServer) -> None:
         client = client_for(server, Shouting())
 
@@ -519,6 +530,52 @@ class TestFailures:
         with pytest.raises(Blocked) as caught:
             asyncio.run(go())
         assert type(caught.value) is ContentBlocked
+        assert len(handler.requests) == 1
+
+    def test_blocked_comes_out_as_itself_of_an_sdk_that_wraps_errors(
+        self, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Older releases turn any exception of the transport into APIConnectionError, after retrying it."""
+        monkeypatch.setattr(clients, "_wraps_errors", lambda _sdk: True)
+        send = httpx2.Client.send
+
+        def wrapping(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return send(*args, **kwargs)
+            except Exception as error:
+                raise httpx2.ConnectError("wrapped") from error
+
+        monkeypatch.setattr(httpx2.Client, "send", wrapping)
+        handler = Refusing()
+
+        with pytest.raises(ContentBlocked):
+            ask(client_for(server, handler, max_retries=2))
+        assert len(handler.requests) == 1
+        server.close()
+        with pytest.raises(openai.APIConnectionError):
+            ask(client_for(server, Shouting(), max_retries=0))
+
+    def test_blocked_comes_out_as_itself_of_an_async_sdk_that_wraps_errors(
+        self, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(clients, "_wraps_errors", lambda _sdk: True)
+        send = httpx2.AsyncClient.send
+
+        async def wrapping(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await send(*args, **kwargs)
+            except Exception as error:
+                raise httpx2.ConnectError("wrapped") from error
+
+        monkeypatch.setattr(httpx2.AsyncClient, "send", wrapping)
+        handler = Refusing()
+
+        async def go() -> None:
+            async with async_client_for(server, handler, max_retries=2) as client:
+                await client.responses.create(model="m", input="x")
+
+        with pytest.raises(ContentBlocked):
+            asyncio.run(go())
         assert len(handler.requests) == 1
 
     @pytest.mark.parametrize("status", [429, 500, 503])

@@ -9,6 +9,6 @@ Whatever is ambiguous (duplicate keys, broken Unicode, absurd depth) is refused 
 from __future__ import annotations
 
 from aiguard.framing.forms import FormDocument
-from aiguard.framing.jsontree import JsonDocument, NotJson
+from aiguard.framing.jsontree import JsonDocument, NotJson, TooLarge
 
-__all__ = ["FormDocument", "JsonDocument", "NotJson"]
+__all__ = ["FormDocument", "JsonDocument", "NotJson", "TooLarge"]

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from aiguard.errors import MalformedInput
+from aiguard.framing.jsontree import TooLarge
 from aiguard.types import Part, PartKind
 
 MAX_BYTES: Final = 10 * 1024 * 1024
@@ -31,23 +32,19 @@ class FormDocument:
         self.fields: tuple[tuple[str, str], ...] = tuple(fields)
 
     @classmethod
-    def parse(
-        cls, data: bytes, *, max_bytes: int = MAX_BYTES, max_fields: int = MAX_FIELDS
-    ) -> FormDocument:
+    def parse(cls, data: bytes, *, max_bytes: int = MAX_BYTES, max_fields: int = MAX_FIELDS) -> FormDocument:
         """Parse strictly.
 
         Raises:
             MalformedInput: the bytes are not a form, are not UTF-8 once decoded, or go beyond a limit.
         """
         if len(data) > max_bytes:
-            raise MalformedInput(f"the form is larger than {max_bytes} bytes")
+            raise TooLarge(f"the form is larger than {max_bytes} bytes")
         if data.count(b"&") >= max_fields:
-            raise MalformedInput(f"the form has more than {max_fields} fields")
+            raise TooLarge(f"the form has more than {max_fields} fields")
         broken = _BROKEN.search(data)
         if broken is not None:
-            raise MalformedInput(
-                f"the form is not URL-encoded: it goes wrong at byte {broken.start()}"
-            )
+            raise MalformedInput(f"the form is not URL-encoded: it goes wrong at byte {broken.start()}")
         fields: list[tuple[str, str]] = []
         for number, pair in enumerate(data.split(b"&")):
             if not pair:
@@ -72,9 +69,7 @@ class FormDocument:
             ValueError: ``texts`` is not as long as ``parts()``.
         """
         if len(texts) != 2 * len(self.fields):
-            raise ValueError(
-                f"render needs {2 * len(self.fields)} texts, one for each part, not {len(texts)}"
-            )
+            raise ValueError(f"render needs {2 * len(self.fields)} texts, one for each part, not {len(texts)}")
         pairs: list[str] = []
         for number, (name, value) in enumerate(self.fields):
             new_name, new_value = texts[2 * number], texts[2 * number + 1]
@@ -102,6 +97,4 @@ def _encode(text: str) -> str:
         return quote_plus(text)
     except UnicodeEncodeError:
         pass
-    raise MalformedInput(
-        "a text holds half of a surrogate pair, which no UTF-8 can carry"
-    )
+    raise MalformedInput("a text holds half of a surrogate pair, which no UTF-8 can carry")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, ClassVar, Final, Literal, NoReturn
 
 from aiguard.errors import MalformedInput
 from aiguard.types import Part, PartKind
@@ -36,6 +36,12 @@ _encode_text: Final[Callable[[str], str]] = json.encoder.encode_basestring
 
 class NotJson(MalformedInput):
     """The text is not JSON at all, as opposed to JSON that is ambiguous or too large."""
+
+
+class TooLarge(MalformedInput):
+    """The document is beyond a limit of size; ``status`` is the HTTP status for that."""
+
+    status: ClassVar[int] = 413
 
 
 class _ExactFloat(float):
@@ -97,9 +103,7 @@ class JsonDocument:
             MalformedInput: the tree holds something that JSON cannot say, or goes beyond a limit.
         """
         try:
-            text = json.dumps(
-                value, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-            )
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError):
             pass
         else:
@@ -142,9 +146,7 @@ class JsonDocument:
             ValueError: ``texts`` is not as long as ``parts()``.
         """
         if len(texts) != len(self._leaves):
-            raise ValueError(
-                f"render needs {len(self._leaves)} texts, one for each part, not {len(texts)}"
-            )
+            raise ValueError(f"render needs {len(self._leaves)} texts, one for each part, not {len(texts)}")
         out: list[str] = []
         seen: dict[int, set[str]] = {}
         for index, leaf in enumerate(self._leaves):
@@ -158,9 +160,7 @@ class JsonDocument:
             if leaf.kind is PartKind.KEY:
                 names = seen.setdefault(leaf.owner, set())
                 if text in names:
-                    raise MalformedInput(
-                        "two keys of one object are equal after replacement, so a value would be lost"
-                    )
+                    raise MalformedInput("two keys of one object are equal after replacement, so a value would be lost")
                 names.add(text)
             out.append(_encode_text(text))
         out.append(self._glue[-1])
@@ -171,11 +171,7 @@ class JsonDocument:
         glue = ""
         owner = -1
         # A step is a piece of glue, a key of an object (its owner, its path) or a value at a path.
-        stack: list[
-            tuple[Literal["glue"], str]
-            | tuple[Literal["key"], int, Path]
-            | tuple[Literal["value"], Any, Path]
-        ]
+        stack: list[tuple[Literal["glue"], str] | tuple[Literal["key"], int, Path] | tuple[Literal["value"], Any, Path]]
         stack = [("value", self.value, ())]
 
         def leaf(text: str, where: Leaf) -> None:
@@ -228,9 +224,7 @@ class JsonDocument:
 
 def pointer(path: Path) -> str:
     """The RFC 6901 pointer of a path."""
-    return "".join(
-        "/" + str(step).replace("~", "~0").replace("/", "~1") for step in path
-    )
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def context_of(leaf: Leaf) -> str:
@@ -278,13 +272,11 @@ def _decode(data: bytes | str, max_bytes: int) -> str:
         except UnicodeDecodeError:
             text = None
     if too_large:
-        raise MalformedInput(f"the document is larger than {max_bytes} bytes")
+        raise TooLarge(f"the document is larger than {max_bytes} bytes")
     if text is None:
         raise MalformedInput("the document is not valid UTF-8")
     if text.startswith("\ufeff"):
-        raise MalformedInput(
-            "the document starts with a byte order mark; send UTF-8 without one"
-        )
+        raise MalformedInput("the document starts with a byte order mark; send UTF-8 without one")
     return text
 
 
@@ -298,15 +290,13 @@ def _measure(text: str, max_depth: int, max_values: int) -> None:
             depth += 1
             values += 1
             if depth > max_depth:
-                raise MalformedInput(
-                    f"the document nests deeper than {max_depth} levels"
-                )
+                raise MalformedInput(f"the document nests deeper than {max_depth} levels")
         elif first in "]}":
             depth -= 1
         else:
             values += 1
         if values > max_values:
-            raise MalformedInput(f"the document holds more than {max_values} values")
+            raise TooLarge(f"the document holds more than {max_values} values")
 
 
 def _load(text: str) -> Any:
@@ -323,9 +313,7 @@ def _load(text: str) -> Any:
             return value
         if not _holds_surrogate(value):
             return value
-        raise MalformedInput(
-            "the document holds half of a surrogate pair, which no UTF-8 can carry"
-        )
+        raise MalformedInput("the document holds half of a surrogate pair, which no UTF-8 can carry")
     raise NotJson(problem)
 
 
@@ -347,9 +335,7 @@ def _holds_surrogate(value: Any) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise MalformedInput(
-            "an object names the same key twice, and parsers differ on which one counts"
-        )
+        raise MalformedInput("an object names the same key twice, and parsers differ on which one counts")
     return made
 
 
@@ -364,9 +350,7 @@ def _decimal(lexeme: str) -> float:
         raise MalformedInput(f"a number is longer than {MAX_NUMBER} digits")
     value = float(lexeme)
     if value in (float("inf"), float("-inf")):
-        raise MalformedInput(
-            "a number is larger than any double, and parsers differ on what it means"
-        )
+        raise MalformedInput("a number is larger than any double, and parsers differ on what it means")
     if Decimal(lexeme) == Decimal(float.__repr__(value)):
         return value
     exact = _ExactFloat(value)
@@ -391,6 +375,4 @@ def _to_utf8(text: str) -> bytes:
         return text.encode("utf-8")
     except UnicodeEncodeError:
         pass
-    raise MalformedInput(
-        "a text holds half of a surrogate pair, which no UTF-8 can carry"
-    )
+    raise MalformedInput("a text holds half of a surrogate pair, which no UTF-8 can carry")

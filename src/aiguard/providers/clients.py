@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeVar, cast
@@ -19,12 +20,12 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 from aiguard.errors import ConfigurationError, MissingExtra
 from aiguard.providers import egress
 from aiguard.providers.exchange import Handler
-from aiguard.providers.transport import Flavour, transports
+from aiguard.providers.transport import Carried, Flavour, transports
 
 PLACEHOLDER: Final = "aiguard-managed"
 """What ``client.api_key`` says. The credential itself is only in settings and, while a request is sent, in its header."""
 NO_WEBSOCKET: Final = "wss://websockets-are-refused.invalid"
-"""Where a WebSocket of a guarded client would go: a name that never resolves (RFC 2606), should a door be missed."""
+"""What the SDK is told instead of a WebSocket address: a name that never resolves (RFC 2606)."""
 
 _Client = TypeVar("_Client")
 
@@ -40,6 +41,8 @@ class _Sdk:
     """Where the SDK imports its HTTP library."""
     sync: str
     async_: str
+    passes_errors_since: int
+    """Major release from which the SDK lets a foreign exception of its transport through, unwrapped and unretried."""
     options: frozenset[str]
     """Constructor arguments that a caller may choose; everything else is decided by settings."""
 
@@ -52,6 +55,7 @@ _SDKS: Final = {
         base_module="openai._base_client",
         sync="OpenAI",
         async_="AsyncOpenAI",
+        passes_errors_since=3,
         options=frozenset({"timeout", "max_retries", "_strict_response_validation"}),
     ),
 }
@@ -133,6 +137,7 @@ def guarded_client(
         headers=egress.fixed_headers(headers or {}),
         inner=inner,
         library=library,
+        carry=_wraps_errors(sdk),
         max_response_bytes=max_response_bytes,
         max_response_seconds=max_response_seconds,
     )
@@ -163,6 +168,11 @@ def _sdk_of(cls: type[Any]) -> _Sdk:
 def _flavour(sdk: _Sdk) -> Flavour:
     base = importlib.import_module(sdk.base_module)
     return "httpx2" if hasattr(base, "httpx2") else "httpx"
+
+
+def _wraps_errors(sdk: _Sdk) -> bool:
+    version = str(importlib.import_module(sdk.module).__version__)
+    return int(version.partition(".")[0]) < sdk.passes_errors_since
 
 
 def _constant(secret: str) -> Callable[[], str]:
@@ -216,7 +226,8 @@ def _guarded_class(cls: type[Any]) -> type[Any]:
             raise ConfigurationError(
                 f"copy() and with_options() of a guarded client do not take {', '.join(refused)}: {_COPY_REFUSED}"
             )
-        return cls.copy(self, **kwargs)
+        # The SDK reads its own attribute, which refuses, unless it is given one.
+        return cls.copy(self, **{**kwargs, "websocket_base_url": NO_WEBSOCKET})
 
     def no_websocket(*_args: Any, **_kwargs: Any) -> NoReturn:
         raise ConfigurationError(
@@ -231,16 +242,31 @@ def _guarded_class(cls: type[Any]) -> type[Any]:
         if value not in (None, NO_WEBSOCKET):
             no_websocket()
 
+    def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return cls.request(self, *args, **kwargs)
+        except Carried as carried:
+            error = carried.error
+        raise error
+
+    async def arequest(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await cls.request(self, *args, **kwargs)
+        except Carried as carried:
+            error = carried.error
+        raise error
+
     return type(
         f"Guarded{cls.__name__}",
         (cls,),
         {
             "__module__": __name__,
             "__init__": init,
+            "request": arequest if inspect.iscoroutinefunction(cls.request) else request,
             "__repr__": lambda self: f"<{type(self).__name__}>",
             "copy": copy,
             "with_options": copy,
-            "websocket_base_url": property(lambda _self: NO_WEBSOCKET, set_websocket),
+            "websocket_base_url": property(door, set_websocket),
             "_websocket_query_params": no_websocket,
             "_websocket_query_params_fallback": no_websocket,
             "realtime": property(door),

@@ -32,6 +32,17 @@ Flavour = Literal["httpx2", "httpx"]
 _USER_AGENT: Final = "aiguard"
 
 
+class Carried(BaseException):
+    """Carries ``error`` past an SDK that would wrap any :class:`Exception` of its transport and retry it.
+
+    Only :mod:`aiguard.providers.clients` raises transports to this, and takes it off again, so it is never seen outside.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(type(error).__name__)
+
+
 class _Shell:
     """What the sync and the async transport share: everything but the waiting."""
 
@@ -45,6 +56,7 @@ class _Shell:
         headers: Headers = (),
         inner: Any,
         library: Any,
+        carry: bool = False,
         max_response_bytes: int = egress.MAX_RESPONSE_BYTES,
         max_response_seconds: float = egress.MAX_RESPONSE_SECONDS,
     ) -> None:
@@ -55,6 +67,7 @@ class _Shell:
         self._headers = headers
         self._inner = inner
         self._library = library
+        self._carry = carry
         self._max_bytes = max_response_bytes
         self._max_seconds = max_response_seconds
 
@@ -131,6 +144,17 @@ class _Shell:
 class _Sync(_Shell):
     def handle_request(self, request: Any) -> Any:
         try:
+            return self._exchange(request)
+        except self._library.HTTPError:
+            raise
+        except Exception as raised:
+            if not self._carry:
+                raise
+            error = raised
+        raise Carried(error)
+
+    def _exchange(self, request: Any) -> Any:
+        try:
             headers, path = self._incoming(request)
             content = _collect(request.stream)
         except EgressRefused as refusal:
@@ -160,6 +184,17 @@ class _Sync(_Shell):
 
 class _Async(_Shell):
     async def handle_async_request(self, request: Any) -> Any:
+        try:
+            return await self._exchange(request)
+        except self._library.HTTPError:
+            raise
+        except Exception as raised:
+            if not self._carry:
+                raise
+            error = raised
+        raise Carried(error)
+
+    async def _exchange(self, request: Any) -> Any:
         try:
             headers, path = self._incoming(request)
             content = await _acollect(request.stream)
@@ -191,7 +226,7 @@ def transports(flavour: Flavour) -> tuple[type[Any], type[Any]]:
     """``GuardedTransport`` and ``AsyncGuardedTransport``, as transports of that library.
 
     Both take ``handler``, ``provider``, ``origin``, ``credential`` (called for every request, so that keys can rotate),
-    ``headers``, ``inner`` (the real transport), ``library`` and the limits on answers.
+    ``headers``, ``inner`` (the real transport), ``library``, ``carry`` (see :class:`Carried`) and the limits on answers.
     """
     library = importlib.import_module(flavour)
     return (
