@@ -35,6 +35,7 @@ from aiguard.errors import (
     ProviderFailed,
     StoreError,
 )
+from aiguard.framing.jsontree import JsonDocument
 from aiguard.identity import Access
 from aiguard.injection import Defence
 from aiguard.output import AnswerRules
@@ -405,7 +406,7 @@ def validate(
             restored = vault.restore(text)
             trail.restored += restored.count
             lease.note_restored(restored.text[start:end] for start, end in restored.spans)
-            text = restored.text
+            text = restored.text if restored.text == text else _restored_json(vault, text) or restored.text
         shown.append(text)
     reasons = [
         Reason(code="output.blocked", detail=f"the answer holds a {type}, which policy does not deliver")
@@ -498,9 +499,20 @@ def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
+def _restored_json(vault: redact.Vault, text: str) -> str | None:
+    """``text`` restored leaf by leaf where it is a JSON object or array, so that a value with a quote in it stays a value."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return None
+    try:
+        document = JsonDocument.parse(text)
+        return document.render([vault.restore(part.text).text for part in document.parts()]).decode()
+    except MalformedInput:
+        return None
+
+
 def _transcript(parts: Sequence[Part], texts: Sequence[str]) -> str:
     lines = [
-        {"role": part.role, "at": part.pointer, "text": text}
+        {"role": part.role, "text": text}  # a pointer is left out: its steps are keys, and keys may be content
         for part, text in zip(parts, texts, strict=True)
         if part.kind is PartKind.TEXT
     ]

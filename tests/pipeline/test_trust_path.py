@@ -522,3 +522,27 @@ def test_what_was_hidden_comes_back_exactly(text: str) -> None:
     except ContentBlocked as blocked:
         answer = text if blocked.reasons[0].code == "injection.blocked" else blocked.reasons[0].code
     assert answer == text
+
+
+class _Names:
+    types = frozenset({"PERSON"})
+
+    def detect(self, text: str, *, context: str = "") -> list[Finding]:
+        start = text.find('Ann "Bo" Lee')
+        if start < 0:
+            return []
+        return [Finding(type="PERSON", start=start, end=start + 12, score=1.0, recognizer="test")]
+
+
+def test_a_restored_value_with_quotes_does_not_break_an_answer_that_is_json() -> None:
+    policy = POLICY.replace('EMAIL_ADDRESS = "tokenize"', 'EMAIL_ADDRESS = "tokenize", "*" = "tokenize"')
+    guard, _ = make_guard(policy, detector=_Names())
+    model = Model(lambda messages: json.dumps({"name": messages[0]["content"]}))
+    assert json.loads(call(guard, model, user('Ann "Bo" Lee'))) == {"name": 'Ann "Bo" Lee'}
+    assert "Ann" not in json.dumps(model.received)
+
+
+def test_keys_of_a_body_are_not_stored_as_places() -> None:
+    guard, recorder = make_guard()
+    call(guard, Model(), [{"role": "user", "content": [{"type": "text", "text": "hi", EMAIL: "x"}]}])
+    assert all(EMAIL not in artifact.content for artifact in recorder.artifacts)
