@@ -57,6 +57,8 @@ def secret_value(text: str) -> bool:
     bits = entropy(text)
     if digits == 0:
         mixed = not text.islower() and not text.isupper()
+        if len(text) >= 16 and len(set(_SYMBOL.findall(text))) >= 4:
+            return True
         return len(text) >= 20 and mixed and bits >= 4.0 and _SYMBOL.search(text) is not None
     return bits >= (2.7 if len(text) < 16 else 3.0)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from aiguard.injection import english, languages
 from aiguard.injection.signatures import Signature
-from aiguard.scan import PatternSet, readings
+from aiguard.scan import PatternSet, despaced, readings, segments
 from aiguard.types import Verdict
 
 BUILTIN: Final[tuple[Signature, ...]] = (*english.SIGNATURES, *languages.SIGNATURES)
@@ -58,8 +58,8 @@ class Defence:
         """
         fired: set[int] = set()
         for text in texts:
-            for view in readings(text):
-                fired.update(self._set.match(view.text))
+            for reading in _readings(text):
+                fired.update(self._set.match(reading))
         if not fired:
             return Verdict()
         strongest: dict[str, float] = {}
@@ -74,3 +74,14 @@ class Defence:
             score=round(1.0 - doubt, 4),
             signatures=tuple(sorted(self._signatures[index].name for index in fired)),
         )
+
+
+def _readings(text: str) -> Iterator[str]:
+    """How a model may read ``text``: as it stands, normalised, put together again, and decoded."""
+    for view in readings(text):
+        yield view.text
+    joined = despaced(text)
+    if joined is not None:
+        yield joined
+    for segment in segments(text):
+        yield segment.text

@@ -7,11 +7,12 @@ that need patterns (detection, defence) declare :class:`Recognizer` values and a
 
 from __future__ import annotations
 
+from aiguard.scan.encoded import segments
 from aiguard.scan.engine import Engine, ScanFailed
 from aiguard.scan.labels import label_of
 from aiguard.scan.recognizer import Recognizer, RecognizerError, check
 from aiguard.scan.sets import PatternSet
-from aiguard.scan.views import View, normalise, readings
+from aiguard.scan.views import View, despaced, normalise, readings
 
 __all__ = [
     "Engine",
@@ -21,7 +22,9 @@ __all__ = [
     "ScanFailed",
     "View",
     "check",
+    "despaced",
     "label_of",
     "normalise",
     "readings",
+    "segments",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import re2
 
 from aiguard.errors import AIGuardError
+from aiguard.scan.encoded import TRIGGER, Segment, segments
 from aiguard.scan.recognizer import Recognizer, RecognizerError, compile_pattern
 from aiguard.scan.views import View, readings
 from aiguard.types import Finding
@@ -64,16 +66,16 @@ class _Compiled:
         if start and recognizer.not_after and text[start - 1] in recognizer.not_after:
             return 0
         validate = recognizer.validate
-        while True:
-            ends = not recognizer.boundary or recognizer.extend is not None or _edge(text, end)
+        open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
+        for left in range(recognizer.shrink, -1, -1):
+            ends = open_end or _edge(text, end)
             ends = ends and not (recognizer.not_before and _goes_on(text, end, recognizer.not_before))
             if ends and (validate is None or validate(text[start:end])):
                 return end
-            if not recognizer.shrink:
-                return 0
-            end = _shorter(text, start, end)
+            end = _shorter(text, start, end) if left else 0
             if end <= start:
-                return 0
+                break
+        return 0
 
 
 class Engine:
@@ -101,6 +103,7 @@ class Engine:
         for compiled in self._compiled:
             # The set only has to over-approximate: without a trailing upper bound its automaton stays small.
             self._set.Add(_TRAILING_REPEAT.sub(r"\1}", compiled.recognizer.pattern).encode())
+        self._encoded = self._set.Add(TRIGGER.encode())
         self._sentinel = self._set.Add(b"")
         self._set.Compile()
 
@@ -122,11 +125,30 @@ class Engine:
         """
         key = _spaced(context) if context else ""
         found: list[Finding] = []
+        encoded = False
         for view in readings(text):
-            self._scan(view, key, found)
+            encoded = self._scan(view, key, found) or encoded
+        if encoded:
+            plain = {text[finding.start : finding.end] for finding in found}
+            for segment in segments(text):
+                self._scan_segment(segment, key, plain, found)
         return self._resolve(found) if len(found) > 1 else found
 
-    def _scan(self, view: View, key: str, found: list[Finding]) -> None:
+    def _scan_segment(self, segment: Segment, key: str, plain: set[str], found: list[Finding]) -> None:
+        """What a decoded segment holds is found in the whole segment, once for each type, unless it stood there plain."""
+        inner: list[Finding] = []
+        for view in readings(segment.text):
+            self._scan(view, key, inner)
+        best: dict[str, Finding] = {}
+        for finding in inner:
+            if segment.text[finding.start : finding.end] in plain:
+                continue
+            if finding.type not in best or best[finding.type].score < finding.score:
+                best[finding.type] = finding
+        found.extend(replace(finding, start=segment.start, end=segment.end) for finding in best.values())
+
+    def _scan(self, view: View, key: str, found: list[Finding]) -> bool:
+        """Add what is found in one reading; True where it may hold encoded segments."""
         text = view.text
         ascii_only = text.isascii()
         data = text.encode("ascii") if ascii_only else encode(text)
@@ -134,8 +156,11 @@ class Engine:
         if not hits or self._sentinel not in hits:
             raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it")
         if len(hits) == 1:
-            return
+            return False
         hits.remove(self._sentinel)
+        encoded = self._encoded in hits
+        if encoded:
+            hits.remove(self._encoded)
         offsets = None if ascii_only else _Offsets(data)
         same = view.text is view.original
         for index in hits:
@@ -151,6 +176,7 @@ class Engine:
                         recognizer=compiled.recognizer.name,
                     )
                 )
+        return encoded
 
     def _search(
         self,
@@ -167,7 +193,11 @@ class Engine:
             compiled.group,
         )
         found: list[tuple[int, int, float]] = []
-        position, length = 0, len(data)
+        position, length, threshold = 0, len(data), self._threshold
+        only_alone = recognizer.alone_score and max(recognizer.base_score, recognizer.context_score) < threshold
+        if only_alone and (key or len(text.strip()) > recognizer.max_length):
+            return found  # it could only be the whole text, and is not
+        words_first = recognizer.base_score < threshold and not recognizer.alone_score
         if offsets is not None:
             offsets.rewind()
         while position < length:
@@ -176,15 +206,15 @@ class Engine:
                 break
             left, right = match.span(group)
             start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
+            if words_first and compiled.score(text, start, end, key) < threshold:
+                # The words before it decide, and they are the same for every start within a run of figures.
+                numeric = not any(char.isalpha() for char in text[start:end])
+                position = _following(data, right - 1 if numeric else match.start())
+                continue
             accepted = compiled.accept(text, start, end)
-            if accepted:
-                score = compiled.score(text, start, accepted, key)
-                if score < self._threshold:
-                    accepted = 0
-            if not accepted:
-                position = match.start() + 1
-                while position < length and data[position] & 0xC0 == 0x80:
-                    position += 1
+            score = compiled.score(text, start, accepted, key) if accepted else 0.0
+            if score < threshold:
+                position = _following(data, match.start())
                 continue
             if recognizer.extend is not None:
                 accepted = max(accepted, recognizer.extend(text, start, accepted))
@@ -223,6 +253,14 @@ class Engine:
                 kept.append(finding)
             reach[rank] = max(reach.get(rank, 0), finding.end)
         return kept
+
+
+def _following(data: bytes, position: int) -> int:
+    """Where the character after the one at ``position`` begins."""
+    position += 1
+    while position < len(data) and data[position] & 0xC0 == 0x80:
+        position += 1
+    return position
 
 
 class _Offsets:

@@ -35,9 +35,9 @@ class Recognizer:
     ``pattern`` is RE2 syntax; where it has a capturing group, the first group is the span that is reported.
     ``base_score`` is what a validated match is worth by itself and ``context_score`` what it is worth when one of the
     ``context`` words stands in the ``context_window`` characters before it (or in the key it stands under); an engine
-    reports what reaches its threshold. ``deny`` are context words that speak against a match. ``shrink`` lets a
-    candidate that fails validation be tried again without its last groups ("4111 1111 1111 1111 2"). ``boundary``
-    wants no letter or digit of any script directly before or after the match; ``not_after`` and ``not_before`` are
+    reports what reaches its threshold. ``deny`` are context words that speak against a match. ``shrink`` is
+    how many groups a candidate that fails validation may lose at its end ("4111 1111 1111 1111 2"). ``boundary``
+    wants no letter or digit of any script directly before or after the match (``open_end``: only before); ``not_after`` and ``not_before`` are
     further characters that must not stand there (a full stop counts before a letter or digit only). ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
     before a match, the nearer one decides. ``priority`` chooses the label when
@@ -56,10 +56,11 @@ class Recognizer:
     context_window: int = 64
     max_length: int = MAX_LENGTH
     boundary: bool = True
+    open_end: bool = False
     not_after: str = ""
     not_before: str = ""
     alone_score: float = 0.0
-    shrink: bool = False
+    shrink: int = 0
     priority: int = 50
     source: str = ""
     examples: tuple[str, ...] = ()

@@ -126,3 +126,12 @@ def readings(text: str) -> list[View]:
         if _TAG.search(text):
             views.append(View(text, text.translate(_TAGS), _TAGS))
     return views
+
+
+_SPACED = re.compile(r"(?<!\w)(?:\w[ .\-_*]){4,}\w(?!\w)")
+
+
+def despaced(text: str) -> str | None:
+    """``text`` with letters that were s p a c e d  o u t put together again, or None when there are none."""
+    joined, count = _SPACED.subn(lambda match: re.sub(r"[ .\-_*]", "", match[0]), text)
+    return joined if count else None

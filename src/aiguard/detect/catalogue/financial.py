@@ -54,7 +54,7 @@ def _issued(digits: str) -> bool:
 
 
 def _card(text: str) -> bool:
-    digits = "".join(char for char in text if char.isdigit())
+    digits = text.replace(" ", "").replace("-", "").replace(".", "")
     if not 12 <= len(digits) <= 19 or len(set(digits)) < 2 or not _issued(digits) or not luhn(digits):
         return False
     return _grouped([len(group) for group in text.replace("-", " ").replace(".", " ").split(" ") if group])
@@ -79,7 +79,7 @@ RECOGNIZERS = (
         type="CREDIT_CARD",
         pattern=r"\b[1-9](?:[ \-.]?\d){11,18}\b",
         validate=_card,
-        shrink=True,
+        shrink=3,
         base_score=0.9,
         max_length=40,
         priority=70,
@@ -101,7 +101,7 @@ RECOGNIZERS = (
         type="IBAN_CODE",
         pattern=r"\b[A-Za-z]{2}[ \-]?\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}\b",
         validate=_iban,
-        shrink=True,
+        shrink=3,
         base_score=0.95,
         max_length=70,
         priority=75,

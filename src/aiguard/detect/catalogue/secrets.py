@@ -234,7 +234,10 @@ RECOGNIZERS = (
     Recognizer(
         name="url_credentials",
         type="SECRET",
-        pattern=r"\b[A-Za-z][A-Za-z0-9+.\-]{1,20}://([^\s:@/\"'<>]{0,100}:[^\s@/\"'<>]{1,200})@[A-Za-z0-9\[]",
+        pattern=(
+            r"\b[A-Za-z][A-Za-z0-9+.\-]{1,20}://"
+            r"([^\s:@/\"'<>]{0,100}:[^\s@/\"'<>]{1,200}@[A-Za-z0-9\[][A-Za-z0-9.\-]{0,100})"
+        ),
         validate=_url_password,
         boundary=False,
         priority=90,

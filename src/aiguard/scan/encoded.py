@@ -1,0 +1,85 @@
+"""Text inside text: base64, hexadecimal and percent-encoded segments, decoded to bounded depth and size.
+
+A segment counts only when what it decodes to is text (UTF-8 without control characters), so that hashes, keys and
+images are left alone. Whatever is found inside belongs to the whole segment: there is no telling which of its
+characters carry which part of the value.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+MAX_DEPTH: Final = 3
+"""Encodings inside one another that are opened."""
+
+MAX_SEGMENT: Final = 1 << 20
+"""Characters of one segment that are decoded; what a longer one holds beyond is not looked into."""
+
+# What a text must contain for :func:`segments` to have anything to do; RE2 syntax, for the engine's set.
+TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}"
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-]{20,}={0,2}")
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_PERCENT: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+\-]*%[0-9A-Fa-f]{2}[A-Za-z0-9_.~@:/?&=+%\-]*")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """``start..end`` of a text reads as ``text`` once decoded."""
+
+    start: int
+    end: int
+    text: str = field(repr=False)
+
+
+def segments(text: str) -> list[Segment]:
+    """The encoded segments of ``text`` that hold text, innermost decoding included, in time linear in the text."""
+    found: list[Segment] = []
+    pending = [(0, 0, text, 0)]
+    while pending:
+        left, right, current, depth = pending.pop()
+        for start, end, inner in _decode(current):
+            span = (start, end) if depth == 0 else (left, right)
+            found.append(Segment(*span, inner))
+            if depth + 1 < MAX_DEPTH:
+                pending.append((*span, inner, depth + 1))
+    found.sort(key=lambda segment: segment.start)
+    return found
+
+
+def _decode(text: str) -> list[tuple[int, int, str]]:
+    found: list[tuple[int, int, str]] = []
+    if "%" in text:
+        for match in _PERCENT.finditer(text):
+            inner = _readable(unquote_to_bytes(match[0][:MAX_SEGMENT]))
+            if inner is not None and inner != match[0]:
+                found.append((match.start(), match.end(), inner))
+    for match in _BASE64.finditer(text):
+        run = match[0][:MAX_SEGMENT]
+        inner = _readable(binascii.unhexlify(run)) if _HEX.fullmatch(run) else _base64(run)
+        if inner is not None:
+            found.append((match.start(), match.end(), inner))
+    return found
+
+
+def _base64(run: str) -> str | None:
+    body = run.rstrip("=").replace("-", "+").replace("_", "/")
+    body = body[: len(body) - 1] if len(body) % 4 == 1 else body
+    try:
+        return _readable(base64.b64decode(body + "=" * (-len(body) % 4)))
+    except binascii.Error:
+        return None
+
+
+def _readable(data: bytes) -> str | None:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if not text or _CONTROL.search(text) else text

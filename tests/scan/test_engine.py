@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiguard.scan import Engine, Recognizer, RecognizerError, ScanFailed, check
+from aiguard.types import Detector
+
+
+def even(text: str) -> bool:
+    return int("".join(c for c in text if c.isdigit())) % 2 == 0
+
+
+NUMBER = Recognizer(
+    name="number", type="NUMBER", pattern=r"\b\d(?:[ ]?\d){3,9}\b", validate=even, shrink=3, max_length=20
+)
+WORD = Recognizer(name="word", type="WORD", pattern=r"\bsecret\b", priority=10)
+
+
+def spans(text: str, *recognizers: Recognizer, context: str = "") -> list[tuple[str, str]]:
+    return [(f.type, text[f.start : f.end]) for f in Engine(recognizers).detect(text, context=context)]
+
+
+def test_an_engine_is_a_detector() -> None:
+    engine = Engine([NUMBER, WORD])
+    assert isinstance(engine, Detector)
+    assert engine.types == {"NUMBER", "WORD"}
+
+
+def test_offsets_are_characters_whatever_stands_before() -> None:
+    for before in ("", "é", "日本語 ", "😀😀 ", "\ud800 ", "\x00"):
+        text = before + " 1234 and secret"
+        assert spans(text, NUMBER, WORD) == [("NUMBER", "1234"), ("WORD", "secret")]
+
+
+def test_after_a_failed_validation_the_search_goes_on_one_character_later() -> None:
+    assert spans("7 1234", Recognizer(name="n", type="N", pattern=r"\b\d(?:[ ]?\d){3,4}\b", validate=even)) == [
+        ("N", "7 1234")
+    ]
+    odd_first = Recognizer(name="n", type="N", pattern=r"\b\d(?:[ ]?\d){3,4}\b", validate=lambda t: t == "1234")
+    assert spans("7 1234", odd_first) == [("N", "1234")]
+
+
+def test_a_candidate_that_fails_may_lose_its_last_groups() -> None:
+    assert spans("1234 5", NUMBER) == [("NUMBER", "1234")]
+
+
+def test_a_letter_of_any_alphabet_goes_on_a_word() -> None:
+    assert spans("1234é", NUMBER) == []
+    assert spans("д1234", NUMBER) == []
+    assert spans("電話1234番", NUMBER) == [("NUMBER", "1234")]
+
+
+def test_words_before_a_match_and_its_key_count_and_words_after_it_do_not() -> None:
+    code = Recognizer(
+        name="code", type="CODE", pattern=r"\b\d{4}\b", context=("pin code",), deny=("year",), base_score=0.2
+    )
+    assert spans("pin code: 1234", code) == [("CODE", "1234")]
+    assert spans("1234 is my pin code", code) == []
+    assert spans("pin code" + " " * 80 + "1234", code) == []
+    assert spans("1234", code, context="userPinCode") == [("CODE", "1234")]
+    assert spans("pin code of the year 1234", code) == []
+
+
+def test_a_finding_within_another_of_the_same_or_higher_priority_is_dropped() -> None:
+    wide = Recognizer(name="wide", type="WIDE", pattern=r"a secret thing", priority=10)
+    assert spans("a secret thing", wide, WORD) == [("WIDE", "a secret thing")]
+
+
+def test_overlapping_findings_of_one_type_are_united() -> None:
+    left = Recognizer(name="left", type="T", pattern=r"abc", boundary=False)
+    right = Recognizer(name="right", type="T", pattern=r"cde", boundary=False)
+    assert spans("abcde", left, right) == [("T", "abcde")]
+
+
+def test_hidden_characters_and_look_alikes_are_seen_through_and_covered() -> None:
+    assert spans("sec\u200bret", WORD) == [("WORD", "sec\u200bret")]
+    assert spans("ｓｅｃｒｅｔ", WORD) == [("WORD", "ｓｅｃｒｅｔ")]
+    assert spans("ѕесrеt", WORD) == [("WORD", "ѕесrеt")]
+    tagged = "hi " + "".join(chr(0xE0000 + ord(c)) for c in "secret")
+    assert [f.type for f in Engine([WORD]).detect(tagged)] == ["WORD"]
+
+
+def test_encoded_text_is_looked_into_and_the_whole_segment_is_the_finding() -> None:
+    assert spans("x=aGVyZSBpcyB0aGUgc2VjcmV0IHdvcmQ= y", WORD) == [("WORD", "aGVyZSBpcyB0aGUgc2VjcmV0IHdvcmQ=")]
+    assert spans("q=a%20secret%20b", WORD)[0] == ("WORD", "q=a%20secret%20b")
+
+
+def test_a_plain_value_beside_an_encoded_blank_is_not_widened() -> None:
+    mail = Recognizer(name="m", type="MAIL", pattern=r"\w{1,9}@\w{1,9}\.com")
+    assert spans("/s?q=a%20b&m=jo@ex.com", mail) == [("MAIL", "jo@ex.com")]
+
+
+def test_a_scan_that_did_not_happen_is_a_refusal() -> None:
+    engine = Engine([WORD])
+
+    class Broken:
+        def Match(self, data: bytes) -> None:  # noqa: N802 - RE2's name
+            return None
+
+    engine._set = Broken()
+    with pytest.raises(ScanFailed):
+        engine.detect("secret")
+
+
+@pytest.mark.parametrize(
+    ("recognizer", "says"),
+    [
+        (Recognizer(name="bad", type="T", pattern=r"(?<=a)b"), "does not compile"),
+        (Recognizer(name="bad", type="T", pattern=r"a*"), "empty string"),
+        (Recognizer(name="bad", type="T", pattern=r"a+"), "bound its repeats"),
+        (Recognizer(name="bad", type="T", pattern=r"(a)(b)"), "groups"),
+        (Recognizer(name="bad", type="T", pattern=r"abc", examples=("xyz",)), "own example 1"),
+        (Recognizer(name="bad", type="T", pattern=r"abc", counter_examples=("abc",)), "own counter-example 1"),
+    ],
+)
+def test_a_recognizer_that_cannot_be_used_is_refused_by_name(recognizer: Recognizer, says: str) -> None:
+    with pytest.raises(RecognizerError, match="'bad'") as error:
+        check(recognizer)
+    assert says in str(error.value)
+
+
+def test_two_recognizers_of_one_name_are_refused() -> None:
+    with pytest.raises(RecognizerError, match="same name"):
+        Engine([WORD, WORD])
+
+
+@given(st.text(), st.text())
+def test_every_value_is_found_wherever_it_stands(before: str, after: str) -> None:
+    text = f"{before} secret {after}"
+    at = len(before) + 1
+    assert any(f.start <= at and f.end >= at + 6 for f in Engine([WORD]).detect(text))
+
+
+surrogates = st.text(alphabet=st.characters(codec=None))
+
+
+@given(surrogates)
+def test_any_str_at_all_can_be_scanned_and_every_finding_lies_in_it(text: str) -> None:
+    for finding in Engine([NUMBER, WORD]).detect(text):
+        assert 0 <= finding.start < finding.end <= len(text)
+
+
+@given(st.lists(st.sampled_from(["secret", "1234", "12", " ", "é", "a", "\ud800", "\u200b"]), max_size=30))
+def test_findings_are_sorted_and_repeatable(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    engine = Engine([NUMBER, WORD])
+    found = engine.detect(text)
+    assert found == engine.detect(text)
+    assert [f.start for f in found] == sorted(f.start for f in found)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.sampled_from(["1", "1 ", "12 34 ", "secret", "1234 secret ", "é1 "]))
+def test_cost_grows_with_the_length_and_not_faster(unit: str) -> None:
+    engine = Engine([NUMBER, WORD])
+
+    def seconds(size: int) -> float:
+        text = unit * (size // len(unit))
+        best = 9.0
+        for _ in range(3):
+            begin = time.perf_counter()
+            engine.detect(text)
+            best = min(best, time.perf_counter() - begin)
+        return best
+
+    assert seconds(40_000) < 12 * seconds(10_000) + 0.02
+
+
+def test_threads_see_what_one_thread_sees() -> None:
+    engine = Engine([NUMBER, WORD])
+    texts = [f"{i} secret é {2 * i + 1000}" for i in range(200)]
+    expected = [engine.detect(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(engine.detect, texts)) == expected

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import base64
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiguard.scan import despaced, normalise, readings, segments
+
+
+def test_ascii_is_its_own_view() -> None:
+    text = "plain text"
+    assert normalise(text).text is text
+
+
+def test_what_is_not_seen_is_not_read() -> None:
+    assert normalise("i\u200bg\u00adn\u2060ore").text == "ignore"
+    assert normalise("ｉｇｎｏｒｅ　ａｌｌ").text == "ignore all"
+    assert normalise("４１１１").text == "4111"
+    assert normalise("іgnоrе").text == "ignore"
+
+
+def test_a_span_of_the_view_covers_the_characters_it_was_read_from() -> None:
+    view = normalise("é ﬁve j\u200bo")
+    at = view.text.index("five")
+    assert view.span(at, at + 4) == (2, 5)
+    at = view.text.index("jo")
+    assert view.span(at, at + 2) == (6, 9)
+
+
+def test_unicode_tags_are_read_as_the_ascii_they_spell() -> None:
+    hidden = "".join(chr(0xE0000 + ord(c)) for c in "obey me")
+    assert "obey me" in [view.text for view in readings("hello" + hidden)]
+
+
+@given(st.text())
+def test_every_span_maps_into_the_original(text: str) -> None:
+    for view in readings(text):
+        for start in range(len(view.text)):
+            left, right = view.span(start, start + 1)
+            assert 0 <= left < right <= len(text)
+
+
+@given(st.text(min_size=12, alphabet=st.characters(min_codepoint=32, max_codepoint=0x2FF)))
+def test_base64_of_text_is_read(text: str) -> None:
+    encoded = base64.b64encode(text.encode()).decode()
+    if "\x7f" not in text and len(encoded.rstrip("=")) >= 20:
+        assert text in [segment.text for segment in segments(f"data: {encoded} .")]
+
+
+def test_nested_encodings_are_opened_to_a_bounded_depth() -> None:
+    data = b"the quick brown fox"
+    for _ in range(3):
+        data = base64.b64encode(data)
+    assert "the quick brown fox" in [segment.text for segment in segments(data.decode())]
+    for _ in range(3):
+        data = base64.b64encode(data)
+    assert "the quick brown fox" not in [segment.text for segment in segments(data.decode())]
+
+
+def test_hashes_and_binary_are_left_alone() -> None:
+    assert segments("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08") == []
+    assert segments(base64.b64encode(bytes(range(256))).decode()) == []
+
+
+def test_letters_spaced_out_are_put_together() -> None:
+    assert despaced("please i g n o r e it") == "please ignore it"
+    assert despaced("a b c") is None
