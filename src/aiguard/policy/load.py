@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def _explain(details: ErrorDetails) -> tuple[KeyPath, str]:
     return path, message
 
 
-def _problems(found: Sequence[tuple[KeyPath, str]], source: str, text: str) -> list[Problem]:
+def _problems(found: Iterable[tuple[KeyPath, str]], source: str, text: str) -> list[Problem]:
     lines = key_lines(text)
     return [Problem(source=source, message=what, key=path, line=line_of(lines, path)) for path, what in found]
 

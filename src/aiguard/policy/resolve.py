@@ -32,7 +32,8 @@ class Resolver:
     known_types: Collection[str]
     check_pattern: CheckPattern
     folder: Path | None
-    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+    problems: dict[tuple[KeyPath, str], None] = field(default_factory=dict)
+    """Place and sentence of what is wrong, in the order it was found, each once."""
 
     def policy(self) -> Policy | None:
         """The resolved policy, or ``None`` when :attr:`problems` says why not."""
@@ -229,8 +230,7 @@ class Resolver:
                     waiting.append((value, key in _NAMED_SCHEMAS))
 
     def _say(self, at: KeyPath, message: str) -> None:
-        if (at, message) not in self.problems:
-            self.problems.append((at, message))
+        self.problems[at, message] = None
 
 
 def _written(entry: object, *names: str) -> dict[str, Any]:
