@@ -7,6 +7,7 @@ could turn it back.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from aiguard.detect.parts import detect_parts
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.framing.forms import FormDocument
-from aiguard.framing.jsontree import JsonDocument
+from aiguard.framing.jsontree import JsonDocument, NotJson
 from aiguard.redact import redact
 from aiguard.types import Detector, Operator, Part
 
@@ -26,6 +27,12 @@ class UnreadableBody(MalformedInput):
     """A body of a type that cannot be looked at; ``status`` is 415."""
 
     status = 415
+
+
+class BodyTooLarge(MalformedInput):
+    """A body beyond the limit; ``status`` is 413."""
+
+    status = 413
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,12 +76,13 @@ def scrub_body(
         max_bytes: the most that is read.
 
     Raises:
-        MalformedInput: the bytes are not what their type says; :class:`UnreadableBody` for a type not known here.
+        MalformedInput: the bytes are not what their type says; :class:`UnreadableBody` for a type not known here,
+            :class:`BodyTooLarge` beyond ``max_bytes``.
     """
     if not content:
         return ScrubbedBody(content=content, counts={}, blocked=())
     if len(content) > max_bytes:
-        raise UnreadableBody(f"the body is {len(content)} bytes; at most {max_bytes} are read")
+        raise BodyTooLarge(f"the body is {len(content)} bytes; at most {max_bytes} are read")
     document = _open(content, content_type)
     parts = document.parts()
     counts: Counter[tuple[str, str]] = Counter()
@@ -98,11 +106,8 @@ def scrub_body(
 
 
 class _TextDocument:
-    def __init__(self, content: bytes) -> None:
-        try:
-            self._text = content.decode("utf-8")
-        except UnicodeDecodeError:
-            raise MalformedInput("the body is not valid UTF-8") from None
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def parts(self) -> list[Part]:
         return [Part(text=self._text)]
@@ -123,8 +128,22 @@ def _open(content: bytes, content_type: str) -> JsonDocument | FormDocument | _T
     if kind == "application/x-www-form-urlencoded":
         return FormDocument.parse(content)
     if kind.startswith("text/") and kind != "text/event-stream":
-        return _TextDocument(content)
+        return _open_text(content)
     raise UnreadableBody("a body of this content type cannot be looked at; send JSON, a form or text")
+
+
+def _open_text(content: bytes) -> JsonDocument | _TextDocument:
+    """Text; but JSON whose escapes hide characters is read as what it is, whatever it is called."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    else:
+        if "\\u" in text and text.lstrip()[:1] in ("{", "[", '"'):
+            with contextlib.suppress(NotJson):
+                return JsonDocument.parse(text)
+        return _TextDocument(text)
+    raise MalformedInput("the body is not valid UTF-8")
 
 
 def _charset(parameters: str) -> str:

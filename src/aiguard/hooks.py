@@ -6,6 +6,7 @@ A door brings the bytes and puts the result back; what is decided, recorded and 
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,8 +23,11 @@ from aiguard.errors import (
     StoreError,
 )
 from aiguard.guard import Guard
+from aiguard.problems import raised_in
 from aiguard.trail import tally
 from aiguard.types import Decision, Effect, Operator, Reason, Stage, new_id
+
+logger = logging.getLogger("aiguard")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +54,12 @@ class ScrubRule:
         """Whether a request with this method and these names (route template, endpoint) is meant."""
         if self.methods and method not in self.methods:
             return False
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.routes for name in names)
+        return any(matches(pattern, name) for pattern in self.routes for name in names)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a route template or endpoint is meant by a pattern: it is equal, or the shell pattern fits."""
+    return pattern == name or fnmatch.fnmatchcase(name, pattern)
 
 
 def scrub_request_body(
@@ -63,6 +72,8 @@ def scrub_request_body(
     except MalformedInput as error:
         decision = _blocked(guard, "input.malformed", str(error), getattr(error, "status", None))
         refusal = recorded(guard, InputRefused(decision), "request.refused", {"route": route})
+    except Exception as error:  # noqa: BLE001 - a control that throws has not said yes
+        refusal = _failed(guard, error, "request.refused", route, Stage.CLASSIFY)
     if refusal is not None:
         raise refusal
     _settle(guard, scrubbed, ContentBlocked, "request", route)
@@ -88,6 +99,8 @@ def scrub_response_body(
             guard, "output.malformed", f"the response cannot be scrubbed: {error}", stage=Stage.VALIDATE
         )
         refusal = recorded(guard, OutputBlocked(decision), "response.refused", {"route": route})
+    except Exception as error:  # noqa: BLE001 - a control that throws has not said yes
+        refusal = _failed(guard, error, "response.refused", route, Stage.VALIDATE)
     if refusal is not None:
         raise refusal
     _settle(guard, scrubbed, OutputBlocked, "response", route)
@@ -147,6 +160,13 @@ def _settle(guard: Guard, scrubbed: ScrubbedBody, error: type[Blocked], what: st
     if failed:
         detail = "the decision could not be recorded, so nothing goes on"
         raise ControlFailed(_blocked(guard, "store.unavailable", detail))
+
+
+def _failed(guard: Guard, error: Exception, type_: str, route: str, stage: Stage) -> Blocked:
+    name = type(error).__name__
+    decision = _blocked(guard, "control.failed", f"scrubbing failed ({name}), so nothing goes on", stage=stage)
+    logger.error("scrubbing raised %s in %s; decision %s", name, raised_in(error), decision.id)
+    return recorded(guard, ControlFailed(decision), type_, {"route": route})
 
 
 def _blocked(

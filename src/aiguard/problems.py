@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from aiguard.errors import Blocked, ProviderFailed
+from aiguard.errors import AIGuardError, Blocked, ProviderFailed
 from aiguard.types import Decision, Effect, Reason, Stage
 
 MEDIA_TYPE = "application/problem+json"
 
 DECISION_HEADER = "x-aiguard-decision-id"
 """The response header under which an SDK's raw response carries the exchange's id."""
+
+
+_MAX_CHAIN = 8
+"""Causes of an exception that are looked at; SDKs wrap once or twice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,29 +50,67 @@ def problem(blocked: Blocked, *, scope: str | None = None) -> Problem:
 def provider_failure(error: BaseException, *, policy_hash: str) -> ProviderFailed | None:
     """What a door answers for an SDK's exception about an exchange: 504 for a timeout, else 502; None for any other.
 
-    The exchange's id comes from the exception that sending raised, or from the response that an SDK's error carries.
+    The exchange's id comes from the exception that sending raised, or from the response that an SDK's error carries. An error
+    of ours (a setting that is missing) is nobody else's failure, so it gives None too.
     """
-    seen: BaseException | None = error
-    for _ in range(8):
-        if seen is None:
-            return None
-        found = getattr(seen, "aiguard_decision_id", None)
-        if found is None:
-            headers = getattr(getattr(seen, "response", None), "headers", None)
-            found = headers.get(DECISION_HEADER) if headers is not None else None
-        if isinstance(found, str):
-            break
-        seen = seen.__cause__ or seen.__context__
-    else:
+    chain = _chain(error)
+    found = next((id for id in map(_decision_id, chain) if id is not None), None)
+    if found is None or any(isinstance(each, AIGuardError) for each in chain):
         return None
     status = getattr(error, "status_code", None)
     kind = f"status {status}" if isinstance(status, int) else type(error).__name__
-    if "Timeout" in type(error).__name__:
+    if any("Timeout" in type(each).__name__ for each in chain):
         reason = Reason(code="provider.timeout", detail="the model server did not answer in time", status=504)
     else:
         reason = Reason(code="provider.failed", detail=f"the model server failed ({kind})", status=502)
     decision = Decision(effect=Effect.BLOCK, reasons=(reason,), stage=Stage.SEND, id=found, policy_hash=policy_hash)
     return ProviderFailed(decision)
+
+
+def unreadable_text(error: BaseException) -> str | None:
+    """Why an exception of a view says that the request's text cannot be read, as a sentence; None for any other.
+
+    Nesting beyond what Python's JSON parser can follow, and half of a surrogate pair, which no UTF-8 can carry, are
+    properties of the request that frameworks report as a programming error.
+    """
+    if isinstance(error, RecursionError) and {"json.decoder", "json"} & _modules(error):
+        return "the body nests too deeply"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return "the body holds half of a surrogate pair, which is not text"
+    return None
+
+
+def raised_in(error: BaseException) -> str:
+    """The name of the module whose code raised ``error``, or ``""``."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return str(frame.tb_frame.f_globals.get("__name__", "")) if frame is not None else ""
+
+
+def _modules(error: BaseException) -> set[str]:
+    frame, names = error.__traceback__, set()
+    while frame is not None:
+        names.add(str(frame.tb_frame.f_globals.get("__name__", "")))
+        frame = frame.tb_next
+    return names
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    seen: BaseException | None = error
+    while seen is not None and len(chain) < _MAX_CHAIN:
+        chain.append(seen)
+        seen = seen.__cause__ or seen.__context__
+    return chain
+
+
+def _decision_id(error: BaseException) -> str | None:
+    found = getattr(error, "aiguard_decision_id", None)
+    if found is None:
+        headers = getattr(getattr(error, "response", None), "headers", None)
+        found = headers.get(DECISION_HEADER) if headers is not None else None
+    return found if isinstance(found, str) else None
 
 
 def _slug(name: str) -> str:

@@ -5,14 +5,15 @@ context it was granted in, and it ends with the response it was granted for; a r
 Nothing here knows a web framework: doors resolve the actor and hold the lease open.
 """
 
-from aiguard.identity.access import Access, Conversation, IterateWithin, acting, current_access, hold
+from aiguard.identity.access import Access, Conversation, EndingWith, IterateWithin, acting, current_access, hold
 from aiguard.identity.authorise import Authoriser, decide_access, has_scope
-from aiguard.identity.markers import ScopeMarker, find_unguarded, mark, marker_of
+from aiguard.identity.markers import ScopeMarker, find_unguarded, mark, marker_of, markers_of
 
 __all__ = [
     "Access",
     "Authoriser",
     "Conversation",
+    "EndingWith",
     "IterateWithin",
     "ScopeMarker",
     "acting",
@@ -23,4 +24,5 @@ __all__ = [
     "hold",
     "mark",
     "marker_of",
+    "markers_of",
 ]

@@ -8,7 +8,7 @@ outlives the function it was granted to (a generator that streams after the view
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -139,6 +139,29 @@ def acting(access: Access) -> Iterator[Access]:
             yield access
     finally:
         access.end()
+
+
+class EndingWith:
+    """Iterate over ``chunks`` unchanged; :meth:`close` closes them and then calls ``end``.
+
+    A server closes what it iterates (PEP 3333), whatever has become of the response between a view and the wire.
+    """
+
+    def __init__(self, chunks: Iterable[Any], end: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._end = end
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._chunks)
+
+    def close(self) -> None:
+        """Close what is iterated, and end."""
+        try:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._end()
 
 
 class IterateWithin:

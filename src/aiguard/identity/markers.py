@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _MARK = "__aiguard_scope__"
+_INNER = ("__wrapped__", "__func__", "func")  # functools.wraps, methods, functools.partial
+_PASSES_ON = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
 _meant: weakref.WeakKeyDictionary[Callable[..., Any], ScopeMarker] = weakref.WeakKeyDictionary()
 
 
@@ -28,39 +30,61 @@ class ScopeMarker:
 def mark(wrapper: Callable[..., Any], original: Callable[..., Any], marker: ScopeMarker) -> None:
     """Remember that ``original``, and whatever it wraps, is meant to be reached only through ``wrapper``."""
     setattr(wrapper, _MARK, marker)
-    for layer in _chain(original):
+    for layer in _chain(original, closures=True):
         with contextlib.suppress(TypeError):  # not weakly referenceable (a builtin): nothing could register it bare
             _meant[layer] = marker
 
 
-def _chain(view: Callable[..., Any]) -> Iterable[Callable[..., Any]]:
-    """``view`` and everything it wraps, outermost first."""
+def _chain(view: Callable[..., Any], *, closures: bool = False) -> Iterable[Callable[..., Any]]:
+    """``view`` and everything it wraps, outermost first; with ``closures``, also below decorators without ``wraps``."""
     seen: set[int] = set()
     current: Any = view
     while callable(current) and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = getattr(current, "__wrapped__", None) or getattr(current, "__func__", None)
+        inner = next((found for name in _INNER if (found := getattr(current, name, None)) is not None), None)
+        current = _enclosed(current) if inner is None and closures else inner
+
+
+def _enclosed(function: Any) -> Any:
+    """What a decorator's inner function calls: the only callable it closes over, if it passes any arguments on."""
+    if not inspect.isfunction(function) or function.__code__.co_flags & _PASSES_ON != _PASSES_ON:
+        return None
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
+    callables = [content for content in cells if callable(content)]
+    return callables[0] if len(callables) == 1 else None
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        _ = cell.cell_contents
+    except ValueError:  # a variable that was not assigned yet
+        return False
+    return True
 
 
 def marker_of(view: Callable[..., Any]) -> ScopeMarker | None:
-    """The marker of the outermost guard that a call of ``view`` runs through, or None.
+    """The first of :func:`markers_of`, or None."""
+    found = markers_of(view)
+    return found[0] if found else None
 
-    A class-based view (one with ``view_class``) counts as marked when the class' decorators or any of its methods are.
+
+def markers_of(view: Callable[..., Any]) -> list[ScopeMarker]:
+    """The marker of the outermost guard that a call of ``view`` runs through, or nothing.
+
+    A class-based view (one with ``view_class``) counts as marked when the class' decorators or any of its methods are;
+    the markers of all its methods are given.
     """
     for layer in _chain(view):
         # functools.wraps copies the wrapped function's __dict__, so the mark alone proves nothing about order: only
         # that some layer at or below this one is a guard, which is what matters for a call that goes through it.
         marker = layer.__dict__.get(_MARK) if hasattr(layer, "__dict__") else None
         if isinstance(marker, ScopeMarker):
-            return marker
+            return [marker]
     view_class = getattr(view, "view_class", None)
-    if inspect.isclass(view_class):
-        for _, method in inspect.getmembers(view_class, callable):
-            marker = getattr(method, _MARK, None)
-            if isinstance(marker, ScopeMarker):
-                return marker
-    return None
+    methods = inspect.getmembers(view_class, callable) if inspect.isclass(view_class) else []
+    markers = [getattr(method, _MARK, None) for _, method in methods]
+    return [marker for marker in markers if isinstance(marker, ScopeMarker)]
 
 
 def find_unguarded(views: Mapping[str, Callable[..., Any]]) -> list[tuple[str, str]]:
