@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
+from tests.support.records import scalars
 
 from aiguard.db import make_engine, reading, upgrade, writing
-from aiguard.errors import SettingsError
-from tests.support.records import scalars
+from aiguard.db.failures import as_store_error
+from aiguard.errors import SettingsError, StoreUnavailable
 
 
 def mode(path: Path) -> int:
@@ -43,7 +44,8 @@ def test_sqlite_is_durable_and_overwrites_what_it_deletes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true", "mysql://u:hunter2@h/d", "hunter2"]
+    "url",
+    ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true", "mysql://u:hunter2@h/d", "hunter2"],
 )
 def test_what_cannot_hold_evidence_is_refused_without_showing_the_url(url):
     with pytest.raises(SettingsError) as refused:
@@ -63,18 +65,28 @@ def test_a_reader_does_not_make_a_database_by_mistake(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_statement_does_not_show_its_values(engine: Engine):
+def test_an_error_told_by_us_names_a_code_and_no_value(engine: Engine):
     secret = "mo@example.org"
-    with pytest.raises(SQLAlchemyError) as failed, writing(engine) as connection:
-        connection.execute(text("INSERT INTO aiguard_audit_logs (log, size) VALUES (:log, 'x' || :log)"), {"log": secret})
-        connection.execute(text("INSERT INTO aiguard_audit_logs (log, size) VALUES (:log, 0)"), {"log": secret})
-    assert f"'{secret}'" not in str(failed.value).partition("[SQL")[2]
+
+    def insert_twice():
+        with writing(engine) as connection:
+            statement = text("INSERT INTO aiguard_audit_logs (log, size) VALUES (:log, 0)")
+            connection.execute(statement, [{"log": secret}, {"log": secret}])
+
+    with pytest.raises(SQLAlchemyError) as failed:
+        insert_twice()
+    told = as_store_error(failed.value)
+    assert not isinstance(told, StoreUnavailable)
+    assert ("SQLITE_CONSTRAINT" if engine.dialect.name == "sqlite" else "23505") in str(told)
+    assert secret not in f"{told} {told!r} {told.__cause__} {told.__context__}"
 
 
 def test_a_write_that_raises_leaves_nothing(engine: Engine):
-    with pytest.raises(RuntimeError), writing(engine) as connection:
-        connection.execute(text("UPDATE aiguard_audit_logs SET size = 7"))
-        raise RuntimeError
+    def break_off():
+        with writing(engine) as connection:
+            connection.execute(text("UPDATE aiguard_audit_logs SET size = 7"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_off()
     assert scalars(engine, "SELECT size FROM aiguard_audit_logs") == [0]
-
-

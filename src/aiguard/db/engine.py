@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from aiguard.errors import MissingExtra, SettingsError
 
@@ -27,6 +27,7 @@ STATEMENT_TIMEOUT = 10.0
 """Seconds one statement of a write may take on PostgreSQL."""
 
 _BEGIN = "aiguard_begin"
+_TURN_MILLISECONDS = 10
 
 
 def make_engine(url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT, create: bool = True) -> Engine:
@@ -131,9 +132,36 @@ def _sqlite(url: URL, lock_timeout: float, *, create: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(_BEGIN, 'DEFERRED')}")
+        mode = connection.get_execution_options().get(_BEGIN, "DEFERRED")
+        if mode != "DEFERRED":
+            _wait_for_turn(connection, mode, lock_timeout)
+        else:
+            connection.exec_driver_sql("BEGIN DEFERRED")
 
     return engine
+
+
+def _wait_for_turn(connection: Connection, mode: str, lock_timeout: float) -> None:
+    """Begin a write, asking for the lock every few milliseconds.
+
+    SQLite's own wait backs off to one try in 100 ms, so beside a process that writes without a pause the others would
+    hardly ever find the lock free and starve until their time is over.
+    """
+    deadline = time.monotonic() + lock_timeout
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    driver.execute(f"PRAGMA busy_timeout = {_TURN_MILLISECONDS}")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql(f"BEGIN {mode}")
+            except OperationalError as error:
+                busy = getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+                if not busy or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {int(lock_timeout * 1000)}")
 
 
 def _use_wal(cursor: sqlite3.Cursor, lock_timeout: float) -> None:

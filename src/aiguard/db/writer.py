@@ -9,7 +9,7 @@ What is promised:
 * Nothing is dropped silently: a full queue, a locked, read-only or full database, a closed writer or a missed deadline is
   :class:`~aiguard.errors.StoreUnavailable` in the future. No future stays open much longer than ``2 * timeout``.
 * A record that the database refuses fails alone, not the batch it happened to travel in.
-* After ``fork`` the child starts with an empty queue and its own thread and connections; what was waiting belongs to
+* A ``fork`` waits for the running transaction. Then the child starts with an empty queue and its own thread and connections; what was waiting belongs to
   the parent.
 """
 
@@ -45,6 +45,9 @@ TIMEOUT = 5.0
 
 DRAIN_TIMEOUT = 10.0
 """Seconds that ``close`` and the end of the process wait for what is still queued."""
+
+FORK_TIMEOUT = 5.0
+"""Seconds that a fork waits for the running transaction. Longer than a lock may be waited for."""
 
 Row = Mapping[str, Any]
 
@@ -115,6 +118,7 @@ class Writer:
         self._queue: deque[_Item] = deque()
         self._running: list[_Item] = []
         self._waiting = 0
+        self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
         self._watch: threading.Thread | None = None
 
@@ -189,6 +193,21 @@ class Writer:
         self._refuse_all("the process is ending and the database did not answer in time")
         _writers.discard(self)
 
+    def prepare_to_fork(self) -> None:
+        """Let the running transaction end and close SQLite's connections, then hold still until :meth:`go_on`.
+
+        SQLite keeps the state of its locks in the memory of the process. A child that inherited it in the middle of a
+        transaction would believe for ever that the database is locked, or worse, that it holds the lock.
+        """
+        self._busy.acquire(timeout=FORK_TIMEOUT)
+        if self._engine.dialect.name == "sqlite":
+            self._engine.dispose()
+
+    def go_on(self) -> None:
+        """Resume in the parent."""
+        with contextlib.suppress(RuntimeError):  # the wait for it had timed out
+            self._busy.release()
+
     def start_over(self) -> None:
         """Forget everything that belongs to the parent process. Called in a forked child."""
         _inherited.append((self._engine.pool, self._queue, self._running))
@@ -214,7 +233,8 @@ class Writer:
                 batch = self._take()
                 self._running = batch
             try:
-                self._write(batch)
+                with self._busy:
+                    self._write(batch)
             except BaseException as error:  # noqa: BLE001 - nothing may leave a caller waiting, and the thread must live on
                 for item in batch:
                     _fail(item, as_store_error(error))
@@ -319,7 +339,26 @@ _inherited: list[object] = []
 """Pools of the parent. Kept alive in a forked child, since closing their connections would disturb the parent's."""
 
 
+_forking: list[Writer] = []
+_one_fork = threading.Lock()
+
+
+def _before_fork() -> None:
+    _one_fork.acquire()
+    _forking.extend(_writers)
+    for writer in _forking:
+        writer.prepare_to_fork()
+
+
+def _after_fork_in_parent() -> None:
+    while _forking:
+        _forking.pop().go_on()
+    _one_fork.release()
+
+
 def _after_fork_in_child() -> None:
+    _forking.clear()
+    _one_fork.release()
     for writer in list(_writers):
         writer.start_over()
 
@@ -330,5 +369,5 @@ def _drain_at_exit() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 atexit.register(_drain_at_exit)
