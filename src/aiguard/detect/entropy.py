@@ -37,18 +37,32 @@ def random_token(text: str) -> bool:
 
 
 def _wordy(text: str) -> bool:
-    """Letters without digits whose case changes as seldom as in camelCase or plain words (random: every second one)."""
+    """Letters without digits whose case changes as seldom as in camelCase or plain words (random: every second one).
+
+    Capitals alone say nothing: one AWS key id in twelve has no digit.
+    """
     letters = [char for char in text if char.isalpha()]
-    if any(char.isdigit() for char in text) or len(letters) < 8:
+    if any(char.isdigit() for char in text) or len(letters) < 8 or text.isupper():
         return False
     changes = sum(a.isupper() != b.isupper() for a, b in pairwise(letters))
     return changes < 0.3 * len(letters)
 
 
+def _dense(text: str) -> bool:
+    """One segment of a seeming path is long and mixed: base64 has a ``/`` in every other key of forty characters."""
+    longest = max(re.split(r"[./]|->", text), key=len)
+    return (
+        len(longest) >= 20
+        and any(char.isdigit() for char in longest)
+        and random_token(longest)
+        and entropy(longest) >= 3.8
+    )
+
+
 def secret_value(text: str) -> bool:
     """Whether the right-hand side of ``token = …`` is a secret: digits among letters, mixed enough, not a name."""
     text = text.rstrip(".,;:!?")
-    if len(text) < 8 or placeholder(text) or _PATH.match(text) or _WORDS.match(text):
+    if len(text) < 8 or placeholder(text) or (_PATH.match(text) and not _dense(text)) or _WORDS.match(text):
         return False
     digits = sum(char.isdigit() for char in text)
     letters = sum(char.isalpha() for char in text)
