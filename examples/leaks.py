@@ -25,11 +25,16 @@ GRAM = 6
 SHORTEST = 9
 """Shorter needles would be found by chance. Every ``GRAM`` characters at ``SHORTEST - GRAM + 1`` steps hit any needle."""
 STRIDE = SHORTEST - GRAM + 1
+REACH = 900
+"""Characters to read on both sides of an escape: six for each character of the longest needle but whole private keys."""
 BOUNDED = 12
 """Runs of fewer digits than this must stand alone: clocks and counters are full of nine-digit runs."""
 
 _SEPARATORS = re.compile(r"[\s\xa0().\-/_]+")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{12,}")
+_FROM_URL_SAFE = str.maketrans("-_", "+/")
+_LOWER_HEX = re.compile(r"[0-9a-f]+")
+_PRINTABLE = re.compile(rb"[\x20-\x7e\r\n]{%d}" % SHORTEST).search
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){9,}")
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrt\"'\\/]))")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -65,7 +70,7 @@ class _Needle:
     bounded: bool = False
 
 
-def _needles(number: int, label: Label) -> Iterator[tuple[str, bool]]:
+def _needles(label: Label) -> Iterator[tuple[str, bool]]:
     """``(text, squeezed)`` for everything that gives ``label`` away."""
     value = label.value.encode("utf-8").decode("latin-1").lower()
     yield value, False
@@ -94,7 +99,7 @@ class Finder:
         self._plain: dict[str, list[tuple[_Needle, int]]] = defaultdict(list)
         self._squeezed: dict[str, list[tuple[_Needle, int]]] = defaultdict(list)
         for number, label in enumerate(self.labels):
-            for text, squeezed in dict.fromkeys(_needles(number, label)):
+            for text, squeezed in dict.fromkeys(_needles(label)):
                 if len(text) < SHORTEST:
                     continue
                 bounded = squeezed and len(text) < BOUNDED and text.isdigit()
@@ -131,7 +136,7 @@ def _scan(index: dict[str, list[tuple[_Needle, int]]], text: str) -> Iterator[in
 
 
 def _views(text: str, form: str, depth: int) -> Iterator[tuple[str, str]]:
-    """``text`` itself and every reading of it that differs."""
+    """``text`` itself, and every reading of those parts of it that can be read otherwise."""
     yield form, text
     if depth == 0:
         return
@@ -144,44 +149,52 @@ def _views(text: str, form: str, depth: int) -> Iterator[tuple[str, str]]:
     )
     for name, read in readings:
         reading = read(text)
-        if reading and reading != text:
+        if reading:
             yield from _views(reading, name if form == "as written" else f"{form}, {name}", depth - 1)
 
 
-def _unescaped(text: str) -> str:
-    if "\\" not in text:
-        return ""
+def _around(text: str, pattern: re.Pattern[str]) -> str:
+    """The surroundings of every match: a value that is written with an escape has that escape within its own length."""
+    pieces: list[str] = []
+    done = 0
+    for match in pattern.finditer(text):
+        start, end = max(match.start() - REACH, done), match.end() + REACH
+        if start > done:
+            pieces.append("\n")
+        if end > done:
+            pieces.append(text[start:end])
+            done = end
+    return "".join(pieces)
 
+
+def _unescaped(text: str) -> str:
     def plain(match: re.Match[str]) -> str:
         if match[3]:
             return _SHORT.get(match[3], match[3])
         return chr(int(match[1] or match[2], 16)).encode("utf-8", "replace").decode("latin-1")
 
-    return _ESCAPE.sub(plain, text)
+    return _ESCAPE.sub(plain, _around(text, _ESCAPE))
 
 
 def _percent_decoded(text: str) -> str:
-    if not _PERCENT.search(text):
-        return ""
-    return unquote_to_bytes(text.replace("+", " ").encode("latin-1", "replace")).decode("latin-1")
+    part = _around(text, _PERCENT)
+    return unquote_to_bytes(part.replace("+", " ").encode("latin-1", "replace")).decode("latin-1")
 
 
 def _html_decoded(text: str) -> str:
-    return html.unescape(text).encode("utf-8", "replace").decode("latin-1") if _ENTITY.search(text) else ""
+    return html.unescape(_around(text, _ENTITY)).encode("utf-8", "replace").decode("latin-1")
 
 
 def _base64_decoded(text: str) -> str:
     """Every run that could be base64, decoded at each of the four alignments, one a line."""
     out: list[str] = []
-    for match in _BASE64.finditer(text):
-        run = match[0].replace("-", "+").replace("_", "/")
-        for skip in range(4):
-            usable = run[skip:]
-            usable = usable[: len(usable) - 1] if len(usable) % 4 == 1 else usable
-            try:
-                decoded = base64.b64decode(usable + "=" * (-len(usable) % 4))
-            except (binascii.Error, ValueError):
-                continue
+    for match in _BASE64.finditer(text.translate(_FROM_URL_SAFE)):
+        run = match[0]
+        if _LOWER_HEX.fullmatch(run):
+            continue  # base64 of text has capitals; digests have none
+        for skip in range(min(4, len(run) - 11)):
+            usable = run[skip : len(run) - (len(run) - skip) % 4] if (len(run) - skip) % 4 == 1 else run[skip:]
+            decoded = binascii.a2b_base64(usable + "==")
             if _looks_like_text(decoded):
                 out.append(decoded.decode("latin-1"))
     return "\n".join(out)
@@ -199,7 +212,7 @@ def _hex_decoded(text: str) -> str:
 
 def _looks_like_text(data: bytes) -> bool:
     """A labelled value in it would be a run of printable ASCII at least as long as the shortest needle."""
-    return re.search(rb"[\x20-\x7e\r\n]{%d}" % SHORTEST, data) is not None
+    return _PRINTABLE(data) is not None
 
 
 # Where to look
@@ -216,8 +229,9 @@ def in_record(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def in_database(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The bytes of every file in ``folder``, and every cell of every table (a cell may be split over pages)."""
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        data = path.read_bytes()
+    # All bytes first: opening a database may fold its write-ahead log into it.
+    files = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    for path, data in files.items():
         yield f"database, {path.name}", data
         if data.startswith(b"SQLite format 3\x00"):
             yield f"database, {path.name}, cells", b"\n".join(_cells(path))
@@ -228,7 +242,7 @@ def _cells(path: Path) -> Iterator[bytes]:
     try:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for name in names:
-            for row in connection.execute(f'SELECT * FROM "{name}"'):
+            for row in connection.execute(f'SELECT * FROM "{name}"'):  # noqa: S608 - the database's own table names
                 for cell in row:
                     yield cell if isinstance(cell, bytes) else str(cell).encode("utf-8", "replace")
     finally:

@@ -203,5 +203,7 @@ class Handler(BaseHTTPRequestHandler):
 def start(port: int = 0, record: Path | None = None) -> ModelServer:
     """A server that answers in a background thread; ``shutdown()`` and ``server_close()`` end it."""
     server = ModelServer(port, record)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="local-model-server", daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="local-model-server", daemon=True
+    ).start()
     return server

@@ -8,11 +8,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from examples.evidence import load_messages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import leaks
-from examples.demo import load_messages
 
 MESSAGES = load_messages()
 LABELS = [leaks.Label(**value) for message in MESSAGES for value in message["values"]]
@@ -21,7 +21,12 @@ FINDER = leaks.Finder(LABELS)
 
 
 def record_of(path: Path, body: bytes, header: str = "x") -> Path:
-    row = {"method": "POST", "path": "/v1/responses", "headers": [["X", header]], "body": base64.b64encode(body).decode()}
+    row = {
+        "method": "POST",
+        "path": "/v1/responses",
+        "headers": [["X", header]],
+        "body": base64.b64encode(body).decode(),
+    }
     path.write_text(json.dumps(row) + "\n")
     return path
 
@@ -38,7 +43,9 @@ def test_every_labelled_value_is_found_as_written() -> None:
 
 @pytest.mark.parametrize("label", ONE_OF_EACH, ids=lambda label: label.type)
 def test_every_encoded_form_is_found(label: leaks.Label) -> None:
-    missed = [form for form, data in leaks.planted(label.value).items() if not FINDER.search("x", b"a=" + data + b"&b=1")]
+    missed = [
+        form for form, data in leaks.planted(label.value).items() if not FINDER.search("x", b"a=" + data + b"&b=1")
+    ]
     assert missed == []
 
 
@@ -48,7 +55,7 @@ def test_a_leak_is_found_in_the_record_the_database_and_the_logs(label: leaks.La
     assert label.type in found(leaks.in_record(record_of(tmp_path / "r.jsonl", body)))
     if "\n" not in label.value:
         assert label.type in found(leaks.in_record(record_of(tmp_path / "h.jsonl", b"{}", header=label.value)))
-    (tmp_path / "log").write_text(f"DEBUG openai {({'json_data': label.value})!r}\n")
+    (tmp_path / "log").write_text(f"DEBUG openai { ({'json_data': label.value})!r}\n")
     assert label.type in found(leaks.in_logs([tmp_path / "log"]))
     folder = tmp_path / "db"
     folder.mkdir()

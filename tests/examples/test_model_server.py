@@ -10,10 +10,9 @@ from typing import Any
 
 import openai
 import pytest
-from openai import OpenAI
-
 from examples.model_server import responder, wire
 from examples.model_server.server import ModelServer, start
+from openai import OpenAI
 
 
 @pytest.fixture
@@ -65,7 +64,9 @@ def test_the_same_request_gets_the_same_answer(client: OpenAI) -> None:
 
 def test_a_streamed_chat_answer_is_the_whole_answer(client: OpenAI) -> None:
     whole = ask(client, "Grüße aus Zürich 🎉 [IBAN_ABCDEFGH]").choices[0].message.content
-    chunks = list(ask(client, "Grüße aus Zürich 🎉 [IBAN_ABCDEFGH]", stream=True, stream_options={"include_usage": True}))
+    chunks = list(
+        ask(client, "Grüße aus Zürich 🎉 [IBAN_ABCDEFGH]", stream=True, stream_options={"include_usage": True})
+    )
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == whole
     assert chunks[-1].usage is not None
 
@@ -99,7 +100,7 @@ def test_a_tool_is_called_when_the_prompt_asks_for_it(client: OpenAI) -> None:
 def test_every_request_is_recorded_byte_for_byte_before_it_is_answered(
     client: OpenAI, server: ModelServer, record: Path
 ) -> None:
-    text = "ümlaut \\ \"quote\" \x00 🎉"
+    text = 'ümlaut \\ "quote" \x00 🎉'
     ask(client, text)
     row = rows(record)[-1]
     assert (row["method"], row["path"]) == ("POST", "/v1/chat/completions")
