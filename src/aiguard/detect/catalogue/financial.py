@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Final
 
 from aiguard.scan import Recognizer
@@ -73,6 +74,12 @@ def _iban(text: str) -> bool:
     return int("".join(str(int(char, 36)) for char in rearranged)) % 97 == 1
 
 
+def _bitcoin(text: str) -> bool:
+    if text[:4].lower() == "bc1p":  # bech32m, which python-stdnum does not check yet
+        return len(text) == 62
+    return bool(import_module("stdnum.bitcoin").is_valid(text))
+
+
 RECOGNIZERS = (
     Recognizer(
         name="credit_card",
@@ -101,7 +108,7 @@ RECOGNIZERS = (
         type="IBAN_CODE",
         pattern=r"\b[A-Za-z]{2}[ \-]?\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}\b",
         validate=_iban,
-        shrink=3,
+        shrink=18,  # what follows may be many short words
         base_score=0.95,
         max_length=70,
         priority=75,
@@ -109,8 +116,32 @@ RECOGNIZERS = (
         examples=(
             "DE89 3704 0044 0532 0130 00",
             "pay GB82WEST12345698765432 today",
+            "an MK07250120000058984 und rufen Sie mich unter der Nummer an",
             "NL91-ABNA-0417-1643-00",
         ),
         counter_examples=("DE89 3704 0044 0532 0130 01", "XX89370400440532013000"),
+    ),
+    Recognizer(
+        name="crypto_address",
+        type="CRYPTO",
+        pattern=r"\b(?:[13][1-9A-HJ-NP-Za-km-z]{25,34}|bc1[02-9ac-hj-np-z]{11,71}|BC1[02-9AC-HJ-NP-Z]{11,71})\b",
+        validate=_bitcoin,
+        base_score=0.9,
+        max_length=80,
+        priority=66,
+        source="Bitcoin base58check and BIP 173, BIP 350",
+        examples=("16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyZ", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"),
+        counter_examples=("16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyY",),
+    ),
+    Recognizer(
+        name="ethereum_address",
+        type="CRYPTO",
+        pattern=r"\b0x[0-9a-fA-F]{40}\b",
+        base_score=0.7,
+        max_length=42,
+        priority=66,
+        source="Ethereum, EIP-55",
+        examples=("0x52908400098527886E0F7030069857D2E4169EE7",),
+        counter_examples=("0x5290840009852788",),
     ),
 )

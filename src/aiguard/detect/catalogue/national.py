@@ -1,32 +1,75 @@
-"""Numbers that states give to people."""
+"""Numbers that states give to people: the United States first, then others whose check digits can be verified.
+
+A number without letters is reported without context only where its layout and check digits make chance unlikely;
+everything else needs the words that people write before it. The check digits are ``python-stdnum``'s, imported when
+the first candidate of a kind is met.
+"""
 
 from __future__ import annotations
 
-from aiguard.scan import Recognizer
+from functools import lru_cache
+from importlib import import_module
+from typing import Final
 
-_SSN_CONTEXT = (
-    "ssn",
-    "social security",
-    "social security number",
-    "soc sec",
-    "ss#",
-    "ssns",
-    "ssid",
-    "social",
-)
+from aiguard.scan import Recognizer
+from aiguard.scan.recognizer import Validate
+
+_SSN_CONTEXT: Final = ("ssn", "social security", "social security number", "soc sec", "ss#", "ssid", "social")
 
 
 def _ssn(text: str) -> bool:
     digits = "".join(char for char in text if char.isdigit())
-    if len(digits) != 9 or digits in (
-        "078051120",
-        "219099999",
-        "123456789",
-        "987654321",
-    ):
+    if len(digits) != 9 or digits in ("078051120", "219099999"):
         return False
     area, group, serial = digits[:3], digits[3:5], digits[5:]
     return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000" and len(set(digits)) > 1
+
+
+def _hetu(text: str) -> bool:
+    """The check character of a Finnish personal identity code, temporary numbers (9xx) and the signs of 2023 included."""
+    digits = text[:6] + text[7:10]
+    return 1 <= int(text[:2]) <= 31 and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(digits) % 31] == text[10].upper()
+
+
+def _rrn(text: str) -> bool:
+    """A date of birth; numbers issued since October 2020 have no check digit."""
+    return 1 <= int(text[2:4]) <= 12 and 1 <= int(text[4:6]) <= 31
+
+
+@lru_cache(maxsize=64)
+def _checked(module: str) -> Validate:
+    """The ``is_valid`` of a ``python-stdnum`` module, refusing runs of one digit as well."""
+
+    def valid(text: str) -> bool:
+        if len({char for char in text if char.isalnum()}) < 3:
+            return False
+        return bool(import_module(f"stdnum.{module}").is_valid(text))
+
+    return valid
+
+
+# name, type, pattern, stdnum module, words before it, score without them, source, example, counter-example
+_CHECKED: Final = (
+    ("us_itin", "US_ITIN", r"\b9\d{2}-[5-9]\d-\d{4}\b", "us.itin", ("itin", "taxpayer"), 0.8, "US IRS", "912-90-3456", "912-10-3456"),
+    ("us_aba", "ABA_ROUTING_NUMBER", r"\b[0123678]\d{8}\b", "us.rtn", ("aba", "routing", "routing number", "rtn", "transit"), 0.1, "American Bankers Association", "routing number 111000025", "qty 111000025"),
+    ("uk_nhs", "UK_NHS", r"\b\d{3}[ \-]?\d{3}[ \-]?\d{4}\b", "gb.nhs", ("nhs", "nhs number", "national health"), 0.1, "NHS Data Dictionary", "NHS number 943 476 5870", "943 476 5871"),
+    ("ca_sin", "CA_SIN", r"\b[1-9]\d{2}[ \-]\d{3}[ \-]\d{3}\b", "ca.sin", ("sin", "social insurance", "nas"), 0.6, "Service Canada", "123-456-782", "123-456-783"),
+    ("es_nif", "ES_NIF", r"(?i)\b\d{8}[ \-]?[A-Z]\b", "es.dni", ("dni", "nif", "documento"), 0.75, "Spain, Real Decreto 1553/2005", "54362315K", "54362315Z"),
+    ("es_nie", "ES_NIE", r"(?i)\b[XYZ][ \-]?\d{7}[ \-]?[A-Z]\b", "es.nie", ("nie", "extranjero"), 0.8, "Spain, Ministerio del Interior", "X-2482300W", "X-2482300A"),
+    ("it_fiscal_code", "IT_FISCAL_CODE", r"(?i)\b[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", "it.codicefiscale", ("codice fiscale",), 0.9, "Italy, Agenzia delle Entrate", "RCCMNL83S18D969H", "RCCMNL83S18D969"),
+    ("pl_pesel", "PL_PESEL", r"\b\d{11}\b", "pl.pesel", ("pesel",), 0.1, "Poland, PESEL", "PESEL: 44051401359", "44051401358"),
+    ("de_tax_id", "DE_TAX_ID", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "de.idnr", ("steuer-id", "steuer id", "steueridentifikationsnummer", "steuernummer", "idnr", "tax id", "tin"), 0.1, "Germany, § 139b AO", "Steuer-ID 36 574 261 809", "36574261809"),
+    ("se_personnummer", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{6}[\-+]\d{4}\b", "se.personnummer", ("personnummer",), 0.7, "Sweden, Skatteverket", "880320-0016", "880320-0018"),
+    ("in_aadhaar", "IN_AADHAAR", r"\b[2-9]\d{3}[ \-]\d{4}[ \-]\d{4}\b", "in_.aadhaar", ("aadhaar", "aadhar", "uid"), 0.7, "India, UIDAI (Verhoeff)", "2341-2341-2346", "2341-2341-2347"),
+    ("in_pan", "IN_PAN", r"\b[A-Z]{3}[ABCFGHLJPTK][A-Z]\d{4}[A-Z]\b", "in_.pan", ("pan", "permanent account"), 0.7, "India, Income Tax Department", "ACUPA7085R", "ACUXA7085R"),
+    ("in_aadhaar_plain", "IN_AADHAAR", r"\b[2-9]\d{11}\b", "in_.aadhaar", ("aadhaar", "aadhar", "aadhaar number"), 0.1, "India, UIDAI (Verhoeff)", "Aadhaar 234123412346", "qty 234123412346"),
+    ("se_personnummer_plain", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{10}\b", "se.personnummer", ("personnummer", "pnr"), 0.1, "Sweden, Skatteverket", "personnummer 8803200016", "qty 8803200016"),
+    ("br_cpf", "BR_CPF", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", "br.cpf", ("cpf",), 0.9, "Brazil, Receita Federal", "390.533.447-05", "390.533.447-06"),
+    ("fr_nir", "FR_NIR", r"\b[12][ ]?\d{2}[ ]?(?:0[1-9]|1[0-2]|[2-9]\d)[ ]?(?:\d{2}|2[AB])[ ]?\d{3}[ ]?\d{3}[ ]?\d{2}\b", "fr.nir", ("sécurité sociale", "nir", "insee"), 0.8, "France, INSEE", "2 95 10 99 126 111 93", "2 95 10 99 126 111 94"),
+    ("nl_bsn", "NL_BSN", r"\b\d{9}\b", "nl.bsn", ("bsn", "burgerservicenummer", "sofinummer"), 0.1, "Netherlands, Wet algemene bepalingen burgerservicenummer", "BSN 111222333", "111222333"),
+    ("au_abn", "AU_ABN", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.abn", ("abn", "australian business number"), 0.1, "Australian Business Register", "ABN 83 914 571 673", "83914571673"),
+    ("au_tfn", "AU_TFN", r"\b\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.tfn", ("tfn", "tax file number"), 0.1, "Australian Taxation Office", "TFN 123 456 782", "qty 123456782"),
+)  # fmt: skip
 
 
 RECOGNIZERS = (
@@ -56,5 +99,95 @@ RECOGNIZERS = (
         source="US Social Security Administration",
         examples=("SSN: 536904399", "social security number 536 90 4399"),
         counter_examples=("the value 536904399", "order 536904399"),
+    ),
+    Recognizer(
+        name="uk_nino",
+        type="UK_NINO",
+        pattern=r"(?i)\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?[A-D]\b",
+        validate=lambda text: text[:2].upper() not in ("BG", "GB", "NK", "KN", "TN", "NT", "ZZ"),
+        context=("ni number", "nino", "national insurance"),
+        base_score=0.7,
+        max_length=16,
+        priority=62,
+        source="UK, HMRC National Insurance Manual NIM39110",
+        examples=("AB 12 34 56 C",),
+        counter_examples=("GB 12 34 56 C", "DA 12 34 56 C"),
+    ),
+    Recognizer(
+        name="fi_hetu",
+        type="FI_PERSONAL_IDENTITY_CODE",
+        pattern=r"(?i)\b\d{6}[\-+A-FU-Y]\d{3}[0-9A-Y]\b",
+        validate=_hetu,
+        context=("henkilötunnus", "hetu"),
+        base_score=0.85,
+        max_length=11,
+        priority=61,
+        source="Finland, Government Decree 128/2010 and its amendment of 2022",
+        examples=("131052-308T", "010594Y9032"),
+        counter_examples=("131052-308U",),
+    ),
+    Recognizer(
+        name="kr_rrn",
+        type="KR_RRN",
+        pattern=r"\b\d{6}-[1-8]\d{6}\b",
+        validate=_rrn,
+        context=("rrn", "resident registration", "주민등록번호"),
+        base_score=0.65,
+        max_length=14,
+        priority=61,
+        source="Korea, Resident Registration Act",
+        examples=("960121-1234567",),
+        counter_examples=("961321-1234567", "960121-9234567"),
+    ),
+    Recognizer(
+        name="us_passport",
+        type="US_PASSPORT",
+        pattern=r"\b[A-Z]?\d{8,9}\b",
+        context=("passport", "passport number", "passport no", "passport#"),
+        base_score=0.1,
+        context_score=0.7,
+        max_length=10,
+        priority=30,
+        source="US Department of State, and the words before it",
+        examples=("passport number A12345678",),
+        counter_examples=("A12345678", "order 123456789"),
+    ),
+    Recognizer(
+        name="us_driver_license",
+        type="US_DRIVER_LICENSE",
+        pattern=r"\b[A-Z]{0,2}\d{3,4}[\- ]?\d{2,4}[\- ]?\d{2,5}\b",
+        context=(
+            "driver license",
+            "driver's license",
+            "drivers license",
+            "driver license number",
+            "driver's license number",
+            "driver licence",
+            "driving licence",
+        ),
+        base_score=0.1,
+        context_score=0.7,
+        context_window=40,
+        max_length=18,
+        priority=30,
+        source="US state departments of motor vehicles, and the words before it",
+        examples=("my driver's license number is 425700624",),
+        counter_examples=("order 425700624",),
+    ),
+    *(
+        Recognizer(
+            name=name,
+            type=type,
+            pattern=pattern,
+            validate=_checked(module),
+            context=context,
+            base_score=score,
+            max_length=32,
+            priority=61,
+            source=source,
+            examples=(f"{example}",),
+            counter_examples=(counter,),
+        )
+        for name, type, pattern, module, context, score, source, example, counter in _CHECKED
     ),
 )

@@ -67,4 +67,21 @@ RECOGNIZERS = (
         ),
         counter_examples=("12:30", "std::vector<int>", "gggg:hhhh::1234"),
     ),
+    Recognizer(
+        name="mac_address",
+        type="MAC_ADDRESS",
+        pattern=(
+            r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b|\b(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}\b"
+            r"|\b[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\b"
+        ),
+        validate=lambda text: ":" in text or any(char.isalpha() for char in text),
+        not_after=":-.",
+        not_before=":-",
+        base_score=0.8,
+        max_length=20,
+        priority=55,
+        source="IEEE 802",
+        examples=("00:1A:2b:3C:4d:5E", "on 001a.2b3c.4d5e now"),
+        counter_examples=("12-34-56-78-90-12", "00:1A:2B:3C:4D"),
+    ),
 )
