@@ -92,6 +92,7 @@ RECOGNIZERS = (
         pattern=r"\b\d{3}[ .\-]?\d{2}[ .\-]?\d{4}\b",
         validate=_ssn,
         context=_SSN_CONTEXT,
+        not_after="+",
         base_score=0.1,
         context_score=0.85,
         max_length=12,
