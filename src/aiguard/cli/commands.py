@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "audit": "aiguard.cli.audit:audit",
         "db": "aiguard.cli.database:database",
+        "demo": "aiguard.cli.demo:demo",
         "explain": "aiguard.cli.explain:explain",
         "policy": "aiguard.cli.policy:policy",
         "prune": "aiguard.cli.prune:prune",
