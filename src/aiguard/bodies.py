@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from aiguard.detect.parts import detect_parts
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.framing.forms import FormDocument
 from aiguard.framing.jsontree import JsonDocument, NotJson
+from aiguard.policy.values import did_you_mean, parse_operator
 from aiguard.redact import redact
 from aiguard.types import Detector, Operator, Part
 
@@ -44,14 +45,28 @@ class ScrubbedBody:
     blocked: tuple[str, ...]
 
 
-def check_rules(rules: Mapping[str, Operator]) -> Mapping[str, Operator]:
-    """Refuse rules that a scrubbing hook cannot carry out."""
-    for type, operator in rules.items():
+def check_rules(
+    rules: Mapping[str, Operator | str | Mapping[str, object]], known_types: Collection[str]
+) -> Mapping[str, Operator]:
+    """The rules of a scrubbing hook, written as in a policy; :class:`ConfigurationError` names what cannot work."""
+    checked: dict[str, Operator] = {}
+    for type, rule in rules.items():
+        if type != "*" and type not in known_types:
+            hint = did_you_mean(type, known_types)
+            raise ConfigurationError(f"scrubbing names {type!r}, which is not an entity type; {hint}")
+        try:
+            operator = checked[type] = parse_operator(rule)
+        except ValueError as error:
+            raise ConfigurationError(f"scrubbing cannot be done by {rule!r} for {type}: {error}") from None
+        if type == "*" and operator.name == "allow":
+            raise ConfigurationError(
+                '"*": "allow" would let through every type nobody thought of; name the types to allow'
+            )
         if operator.name == "tokenize":
             raise ConfigurationError(
                 f"a scrubbing hook cannot tokenize {type}: nothing would turn the token back; use replace, mask, hash or block"
             )
-    return rules
+    return checked
 
 
 def scrub_body(

@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, TypeVar, cast
@@ -44,7 +44,7 @@ from aiguard.errors import (
     UnguardedRoute,
 )
 from aiguard.guard import Guard, connect
-from aiguard.hooks import ScrubRule, matches, recorded, scrub_request_body, scrub_response_body
+from aiguard.hooks import Rules, ScrubRule, matches, recorded, scrub_request_body, scrub_response_body
 from aiguard.identity import (
     Access,
     Authoriser,
@@ -62,7 +62,7 @@ from aiguard.identity import (
 from aiguard.problems import problem, provider_failure, raised_in, unreadable_text
 from aiguard.runtime import open_guard
 from aiguard.settings import Settings
-from aiguard.types import Actor, Decision, Effect, Operator, Reason
+from aiguard.types import Actor, Decision, Effect, Reason
 
 __all__ = ["AIGuard", "require_ai_scope"]
 
@@ -269,24 +269,21 @@ class AIGuard:
         with self.guard.conversation(id) as conversation:
             yield conversation
 
-    def scrub_request(
-        self, *routes: str, methods: Sequence[str] = (), rules: Mapping[str, Operator | str] | None = None
-    ) -> None:
+    def scrub_request(self, *routes: str, methods: Sequence[str] = (), rules: Rules | None = None) -> None:
         """Scrub what comes in at ``routes`` before any view reads it, with or without a model call.
 
         ``routes`` are URL rules as registered (``/tickets/<int:id>``) or endpoint names; ``*`` matches anything. JSON, forms
-        and text are read; any other body is refused (415). ``rules`` maps types to operators; by default all is replaced.
+        and text are read; any other body is refused (415). ``rules`` maps types to operators as in a
+        policy; by default all is replaced.
         """
-        self._request_rules.append(ScrubRule.of(routes, methods, rules))
+        self._request_rules.append(ScrubRule.of(routes, methods, rules, detector=self._options.get("detector")))
 
-    def scrub_response(
-        self, *routes: str, methods: Sequence[str] = (), rules: Mapping[str, Operator | str] | None = None
-    ) -> None:
+    def scrub_response(self, *routes: str, methods: Sequence[str] = (), rules: Rules | None = None) -> None:
         """Scrub what goes out at ``routes``; a streamed response is read in full first.
 
         What was restored for this request's actor stays.
         """
-        self._response_rules.append(ScrubRule.of(routes, methods, rules))
+        self._response_rules.append(ScrubRule.of(routes, methods, rules, detector=self._options.get("detector")))
 
     def _scrub_incoming(self) -> None:
         for rule in self._request_rules:

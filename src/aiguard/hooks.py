@@ -9,9 +9,10 @@ import fnmatch
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from aiguard.bodies import REPLACE_ALL, ScrubbedBody, UnreadableBody, check_rules, scrub_body
+from aiguard.detect import known_types
 from aiguard.errors import (
     Blocked,
     ConfigurationError,
@@ -25,7 +26,10 @@ from aiguard.errors import (
 from aiguard.guard import Guard
 from aiguard.problems import raised_in
 from aiguard.trail import tally
-from aiguard.types import Decision, Effect, Operator, Reason, Stage, new_id
+from aiguard.types import Decision, Detector, Effect, Operator, Reason, Stage, new_id
+
+Rules = Mapping[str, Operator | str | Mapping[str, object]]
+"""Entity type to operator, written as in a policy; ``"*"`` for the rest, which is replaced where nothing is said."""
 
 logger = logging.getLogger("aiguard")
 
@@ -39,16 +43,16 @@ class ScrubRule:
     rules: Mapping[str, Operator]
 
     @classmethod
-    def of(cls, routes: Sequence[str], methods: Sequence[str], rules: Mapping[str, Operator | str] | None) -> ScrubRule:
-        """A checked rule; :class:`ConfigurationError` names what cannot work."""
+    def of(
+        cls, routes: Sequence[str], methods: Sequence[str], rules: Rules | None, *, detector: Detector | None = None
+    ) -> ScrubRule:
+        """A checked rule; :class:`ConfigurationError` names what cannot work. ``detector`` may know types of its own."""
         if not routes:
             raise ConfigurationError("name at least one route to scrub; '*' is every route")
-        operators = {
-            type: rule if isinstance(rule, Operator) else Operator(name=cast("Any", rule))
-            for type, rule in (REPLACE_ALL if rules is None else rules).items()
-        }
+        known = {*known_types(), *(detector.types if detector is not None else ())}
         upper = frozenset(method.upper() for method in methods)
-        return cls(routes=tuple(routes), methods=upper, rules=check_rules(operators))
+        operators = REPLACE_ALL if rules is None else check_rules(rules, known)
+        return cls(routes=tuple(routes), methods=upper, rules=operators)
 
     def applies(self, method: str, *names: str) -> bool:
         """Whether a request with this method and these names (route template, endpoint) is meant."""

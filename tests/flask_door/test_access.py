@@ -103,7 +103,7 @@ def test_a_refusal_inside_an_async_view_is_a_problem_too(desk: Desk) -> None:
 def test_a_class_based_view_is_guarded_by_its_decorators(desk: Desk) -> None:
     class Reply(View):
         methods = ("POST",)
-        decorators = (require_ai_scope("support:reply"),)
+        decorators = [require_ai_scope("support:reply")]  # noqa: RUF012 - as Flask spells it
 
         def dispatch_request(self) -> dict[str, str]:
             return {"reply": desk.ask("hello")}
@@ -343,7 +343,7 @@ def test_a_login_manager_may_be_set_up_after_the_guard(new_desk: NewDesk) -> Non
 
 def test_without_a_login_manager_the_app_does_not_serve_and_says_what_to_do(new_desk: NewDesk) -> None:
     desk = with_reply(new_desk().protect(actor=None))
-    with pytest.raises(ConfigurationError, match="has no LoginManager.*actor="):
+    with pytest.raises(ConfigurationError, match=r"has no LoginManager.*actor="):
         desk.browser().get("/anything")
 
 
@@ -359,7 +359,7 @@ def test_without_flask_login_the_app_does_not_serve_and_says_what_to_do(
         return real(name, *args)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(ConfigurationError, match="flask-login is not installed.*actor="):
+    with pytest.raises(ConfigurationError, match=r"flask-login is not installed.*actor="):
         desk.browser().get("/anything")
 
 
