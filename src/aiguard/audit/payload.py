@@ -29,7 +29,8 @@ SENTENCES = frozenset({"detail", "details", "meaning", "note"})
 TEMPLATES = frozenset({"route"})
 """Keys whose value is a route as the application's developer wrote it (``/@<name>``), never the path that was asked for."""
 
-_IDENTIFIER = re.compile(r"[A-Za-z_/<*$][A-Za-z0-9_.:/<>*+=|,$#{}\[\]-]{0,199}\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z_<*$][A-Za-z0-9_.:/<>*+=|,$#{}\[\]-]{0,199}\Z")
+_POINTER = re.compile(r"/[A-Za-z0-9_.~/-]{0,199}\Z")
 _NUMERIC = re.compile(
     r"\d{1,5}(ms|[smhdwy])\Z"  # a duration
     r"|\d{1,4}(\.\d{1,4}){0,2}\Z"  # a version, never four groups as an IP address has
@@ -38,6 +39,9 @@ _NUMERIC = re.compile(
 _TEMPLATE = re.compile(r"(?!.*[^/<{]@)[^\s\x00-\x1f\x7f]{0,250}\Z")  # not "name@": an address, not a template
 _SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'\"()/_<>{}\[\]%=+`*|#!?-]{1,400}\Z")
 _DIGIT_RUN = re.compile(r"(?:\d[ .-]?){7}")
+_ADDRESS = re.compile(  # an IPv4 or IPv6 address, wherever it stands
+    r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])|::|(?<![A-Za-z0-9])(?:[0-9A-Fa-f]{1,4}:){3,}[0-9A-Fa-f]"
+)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,79}\Z")
 _PSEUDONYM = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
@@ -125,17 +129,23 @@ def _plain(value: object, key: str, where: str, depth: int, walk: _Walk) -> Any:
 
 
 def _is_template(value: str) -> bool:
-    return _TEMPLATE.match(value) is not None and value.isprintable() and not _DIGIT_RUN.search(value)
+    return (
+        _TEMPLATE.match(value) is not None
+        and value.isprintable()
+        and not _DIGIT_RUN.search(value)
+        and not _ADDRESS.search(value)
+    )
 
 
 def _string(value: str, key: str, where: str) -> str:
     value = str.__str__(value)
-    if value == "" or _IDENTIFIER.match(value) or _NUMERIC.match(value):
+    if value == "" or (key in TEMPLATES and _is_template(value)):
         return value
-    if key in TEMPLATES and _is_template(value):
-        return value
-    if key in SENTENCES and _SENTENCE.match(value) and not _DIGIT_RUN.search(value):
-        return value
+    if key not in TEMPLATES and not _ADDRESS.search(value):
+        if _IDENTIFIER.match(value) or _NUMERIC.match(value):
+            return value
+        if (_POINTER.match(value) or (key in SENTENCES and _SENTENCE.match(value))) and not _DIGIT_RUN.search(value):
+            return value
     raise PayloadRefused(
         f"The text at {where} of the audit payload is not an identifier, hash, time or duration; "
         "record its type, length or KeyRing.pseudonym instead."
