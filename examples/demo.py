@@ -121,10 +121,11 @@ def _measure(children: Children, places: Places, evidence: Evidence, messages: S
     """Guarded and not, alternating, one request at a time: what differs is the guard."""
     long_messages = [m for m in messages if len(m["text"]) >= LONG and not holds_secret(m)]
     env = {**_desk_environment(places, evidence), "EXAMPLE_LOG_LEVEL": "INFO"}
-    model = _model_server(children, places, "model server for timing", places.root / "received-timing.jsonl")
-    env["OPENAI_BASE_URL"] = model
+    env["OPENAI_BASE_URL"] = _model_server(children, places, "model server for timing", places.timing_record)
     desk = children.start("timed desk", "examples.flask_app", "--port=0", env=env, log=places.logs / "desk-timing.log")
     plain = {name: value for name, value in env.items() if not name.startswith("AIGUARD_")}
+    twin_record = places.root / "received-from-timed-twin.jsonl"
+    plain["OPENAI_BASE_URL"] = _model_server(children, places, "model server for the timed twin", twin_record)
     log = places.logs / "twin-timing.log"
     twin = children.start("timed twin", "examples.unguarded_twin", "--port=0", env=plain, log=log)
     word = env["EXAMPLE_AGENT_PASSWORD"]

@@ -65,6 +65,11 @@ class Places:
         return self.root / "received.jsonl"
 
     @property
+    def timing_record(self) -> Path:
+        """What the model server received from the desk while time was taken."""
+        return self.root / "received-timing.jsonl"
+
+    @property
     def twin_record(self) -> Path:
         """What the model server received from the twin."""
         return self.root / "received-from-twin.jsonl"

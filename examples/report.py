@@ -17,7 +17,8 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"{report['requests']} requests to the support desk: {report['delivered']} delivered, {report['blocked']} stopped;"
-        f" {report['redacted']} values taken out of what was delivered."
+        f" {report['redacted']} values taken out of what was delivered;"
+        f" {report['restored']['found']} of {report['restored']['expected']} tokens' values came back to their owners."
     )
     yield ""
     yield "Stopped, and why"

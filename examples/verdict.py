@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import statistics
 from collections import Counter
@@ -18,6 +19,7 @@ from examples.traffic import Reply
 
 RESTORED = ("EMAIL_ADDRESS", "PHONE_NUMBER", "IBAN_CODE")
 """The types that the reply feature tokenises, so that the caller reads them again."""
+_TOKEN = re.compile(r"\[[A-Z]+_[0-9A-HJKMNP-TV-Z]{8,}\]")
 
 
 def judge(places: Places, evidence: Evidence, messages: Sequence[Message]) -> dict[str, Any]:
@@ -25,7 +27,7 @@ def judge(places: Places, evidence: Evidence, messages: Sequence[Message]) -> di
     failures: list[str] = []
     labels = list(dict.fromkeys(leaks.Label(**value) for message in messages for value in message["values"]))
     own = [leaks.Label(type="CREDENTIAL", value=value) for value in evidence.credentials]
-    sent = list(leaks.in_record(places.record)) + list(leaks.in_record(places.root / "received-timing.jsonl"))
+    sent = list(leaks.in_record(places.record)) + list(leaks.in_record(places.timing_record))
     stored = [*leaks.in_database(places.database), *evidence.live_files]
     logged = list(leaks.in_logs(sorted(places.logs.glob("desk*.log"))))
     finder, margins = leaks.Finder(labels), leaks.Finder([*labels, *own])
@@ -45,6 +47,10 @@ def judge(places: Places, evidence: Evidence, messages: Sequence[Message]) -> di
         f"control: {name} found {got} of {wanted}" for name, (got, wanted) in controls.items() if got != wanted
     ]
 
+    restored = _restored(evidence)
+    if restored["found"] < 0.95 * restored["expected"]:
+        failures.append(f"only {restored['found']} of {restored['expected']} values came back to their owners")
+
     refused = [reply for _, reply in (*evidence.replies, *evidence.summaries, *evidence.notes) if reply.status >= 400]
     refused += [reply for _, reply in evidence.attacks if reply.status >= 400]
     passed = [
@@ -56,6 +62,7 @@ def judge(places: Places, evidence: Evidence, messages: Sequence[Message]) -> di
         "delivered": len(passed),
         "blocked": len(refused),
         "blocked_by_reason": dict(Counter(code for reply in refused for code in reply.codes[:1]).most_common()),
+        "restored": restored,
         "redacted": sum(len(message["values"]) for message in passed),
         "leaks": len(found),
         "leaks_by_place": dict(Counter(leak.place.split(",")[0] for leak in found)),
@@ -91,9 +98,8 @@ def _check_messages(evidence: Evidence, bodies: Sequence[bytes]) -> Iterator[str
         text = str(reply.body.get("reply", ""))
         if INVENTED_ADDRESS in text:
             yield f"{message['id']}: an address that the model made up was delivered"
-        restored = [v for v in message["values"] if v["type"] in RESTORED]
-        if any(value["value"] not in text for value in restored):
-            yield f"{message['id']}: a value of the caller's own was not restored in the answer"
+        if _TOKEN.search(text):
+            yield f"{message['id']}: a token was not turned back for the caller"
     for message, reply in (*evidence.summaries, *evidence.notes):
         if reply.status not in (200, 201):
             yield f"{message['id']} was refused with {reply.status} {reply.codes} where secrets are replaced"
@@ -105,6 +111,17 @@ def _check_messages(evidence: Evidence, bodies: Sequence[bytes]) -> Iterator[str
     for order in blocked_orders:
         if order in drafts:
             yield f"the message about {order} was refused and reached the model server all the same"
+
+
+def _restored(evidence: Evidence) -> dict[str, int]:
+    """How many of the values that are tokenised came back to the person who wrote them.
+
+    A value that the guard took for another type (a twelve-digit phone number that passes as a card) is hidden all the
+    same, but does not come back.
+    """
+    answered = [(message, str(reply.body.get("reply"))) for message, reply in evidence.replies if reply.status == 200]
+    pairs = [(v["value"], text) for message, text in answered for v in message["values"] if v["type"] in RESTORED]
+    return {"found": sum(value in text for value, text in pairs), "expected": len(pairs)}
 
 
 def _check_attacks(evidence: Evidence, bodies: Sequence[bytes]) -> Iterator[str]:

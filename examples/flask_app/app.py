@@ -31,6 +31,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     guard = AIGuard(app)
     client = guard.client(OpenAI)
+    app.extensions["desk_client"] = client
     guard.scrub_request("/tickets/<ticket>/notes", methods=["POST"])
 
     @app.post("/support/reply")
@@ -78,10 +79,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 def asked() -> tuple[str, str, str]:
     """The message, ticket and model of the JSON body. Which models may be used is for policy to say."""
-    try:
-        body = request.get_json()
-    except RecursionError:  # nested deeper than the parser can go
-        abort(400)
+    body = request.get_json()
     if not isinstance(body, dict):
         abort(422)
     message, ticket, model = body.get("message"), body.get("ticket", "none"), body.get("model", MODEL)

@@ -30,8 +30,9 @@ def server(record: Path) -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def client(server: ModelServer) -> OpenAI:
-    return OpenAI(base_url=server.url, api_key="sk-local", max_retries=0, timeout=10)
+def client(server: ModelServer) -> Iterator[OpenAI]:
+    with OpenAI(base_url=server.url, api_key="sk-local", max_retries=0, timeout=10) as client:
+        yield client
 
 
 def rows(record: Path) -> list[dict[str, Any]]:
@@ -108,11 +109,11 @@ def test_every_request_is_recorded_byte_for_byte_before_it_is_answered(
     assert {name.lower(): value for name, value in row["headers"]}["authorization"] == "Bearer sk-local"
 
 
-def test_a_request_without_a_key_or_with_a_bad_body_is_refused_as_openai_words_it(server: ModelServer) -> None:
+def test_a_request_without_a_key_or_with_a_bad_body_is_refused_as_openai_words_it(client: OpenAI) -> None:
     with pytest.raises(openai.AuthenticationError):
-        ask(OpenAI(base_url=server.url, api_key="k", max_retries=0, default_headers={"Authorization": "no"}), "hello")
+        ask(client, "hello", extra_headers={"Authorization": "no"})
     with pytest.raises(openai.NotFoundError):
-        OpenAI(base_url=server.url, api_key="k", max_retries=0).embeddings.create(model="m", input="x")
+        client.embeddings.create(model="m", input="x")
     for body in (b"{", b"[]", b'{"model": "m"}', b'{"model": "m", "messages": []}', b"[" * 100_000):
         with pytest.raises(wire.BadRequest):
             wire.read(body, responses=False)
