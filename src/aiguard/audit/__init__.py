@@ -5,13 +5,13 @@ hashes; anything that could be text of a person or a model is refused at the doo
 log cannot be taken out again.
 
 ``events`` is the catalogue, ``payload`` the door, ``merkle`` the hashes of RFC 6962, ``tables`` the rows and how records
-become them, ``story`` reads them back.
+become them, ``read`` reads them back.
 """
 
 from __future__ import annotations
 
 from aiguard.audit.events import CATALOGUE, EventType
-from aiguard.audit.story import Event, story, tail
+from aiguard.audit.read import Event, story, tail
 from aiguard.audit.tables import MAPPERS, AuditEvent, AuditPayload, append
 
 __all__ = [

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import click
-from rich.table import Table
 
 from aiguard import retention
 from aiguard.cli.database import evidence
-from aiguard.cli.output import console, err, out
+from aiguard.cli.output import err, out
 from aiguard.types import utc_now
 
 
@@ -62,22 +61,11 @@ def _show(plan: retention.Plan, *, as_data: bool) -> None:
         ]
         out(json.dumps({"dry_run": True, "expired": plan.expired, "staying": plan.staying, "rules": rules}))
         return
-    if plan.lines:
-        table = Table(box=None, padding=(0, 2))
-        for heading in ("class", "feature", "kept for", "basis", "owner", "expired", "between", "and"):
-            table.add_column(heading, justify="right" if heading == "expired" else "left")
-        for line in plan.lines:
-            table.add_row(
-                line.data_class,
-                line.feature,
-                line.retention,
-                line.basis,
-                line.owner,
-                str(line.count),
-                str(line.first_expired.date()),
-                str(line.last_expired.date()),
-            )
-        console().print(table)
+    for line in plan.lines:
+        out(
+            f"{line.count:>8} {line.data_class} of {line.feature}, kept {line.retention} ({line.basis}; owner {line.owner}), "
+            f"expired {line.first_expired.date()} to {line.last_expired.date()}"
+        )
     out(f"{plan.expired} artifacts have expired, {plan.staying} stay; nothing was deleted")
     if plan.expired:
         out("to delete them: aiguard prune --apply")

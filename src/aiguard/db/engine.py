@@ -26,6 +26,9 @@ LOCK_TIMEOUT = 3.0
 STATEMENT_TIMEOUT = 10.0
 """Seconds one statement of a write may take on PostgreSQL."""
 
+CHECKPOINT_PATIENCE = 2.0
+"""Seconds to wait for readers before the write-ahead log is left as it is."""
+
 _BEGIN = "aiguard_begin"
 _TURN_MILLISECONDS = 10
 
@@ -82,20 +85,22 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def checkpoint(engine: Engine, *, attempts: int = 20, pause: float = 0.05) -> bool:
+def checkpoint(engine: Engine, *, patience: float = CHECKPOINT_PATIENCE) -> bool:
     """Move SQLite's write-ahead log into the file and cut it to nothing, so that deleted bytes are gone from both.
 
-    Returns False when readers kept the log in use for all ``attempts``. True at once on other databases.
+    Returns False when readers kept the log in use for ``patience`` seconds. True at once on other databases.
     """
     if engine.dialect.name != "sqlite":
         return True
-    for _ in range(attempts):
+    deadline = time.monotonic() + patience
+    while True:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
         if not busy:
             return True
-        time.sleep(pause)
-    return False
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
 
 
 def _lock_timeout(engine: Engine) -> float:

@@ -3,11 +3,11 @@
 Law of this folder: an artifact is deleted in the same transaction that records its deletion, so there is never one
 without the other; and only what has expired by the given ``now`` is touched.
 
-``prune`` plans and deletes.
+``pruning`` plans and deletes.
 """
 
 from __future__ import annotations
 
-from aiguard.retention.prune import Plan, PlanLine, Pruned, plan, prune
+from aiguard.retention.pruning import Plan, PlanLine, Pruned, plan, prune
 
 __all__ = ["Plan", "PlanLine", "Pruned", "plan", "prune"]

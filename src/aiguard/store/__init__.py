@@ -4,13 +4,13 @@ Law of this folder: content is sealed before it reaches the database and its cip
 to, so a row that was moved, copied or relabelled does not open. Nothing is kept without a data class, a legal basis, an
 owner and a time to go.
 
-``keys`` seals and names, ``tables`` is the artifact's row, ``artifacts`` reads it back.
+``keys`` seals and names, ``tables`` is the artifact's row, ``read`` reads it back.
 """
 
 from __future__ import annotations
 
-from aiguard.store.artifacts import KeptArtifact, StoredArtifact, artifacts, kept
 from aiguard.store.keys import MasterKeyRing, load_or_create_key_file, parse_key
+from aiguard.store.read import KeptArtifact, StoredArtifact, artifacts, kept
 from aiguard.store.tables import MAPPERS, Artifact
 
 __all__ = [
