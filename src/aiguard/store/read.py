@@ -48,7 +48,7 @@ class StoredArtifact(KeptArtifact):
 def kept(engine: Engine, *, decision_id: str) -> list[KeptArtifact]:
     """The artifacts of one decision, oldest first, without their content (no key is needed)."""
     columns = [Artifact.__table__.c[each.name] for each in fields(KeptArtifact)]
-    query = select(*columns).where(Artifact.decision_id == decision_id).order_by(Artifact.id)
+    query = select(*columns).where(Artifact.decision_id == decision_id).order_by(Artifact.created_at, Artifact.id)
     return [KeptArtifact(**_typed(row)) for row in _rows(engine, query)]
 
 
@@ -59,7 +59,7 @@ def artifacts(engine: Engine, keyring: KeyRing, *, decision_id: str) -> list[Sto
         IntegrityError: a row was altered, moved to another decision, class, subject or tenant, or its key is missing.
         StoreUnavailable: the database cannot be read.
     """
-    query = select(Artifact.__table__).where(Artifact.decision_id == decision_id).order_by(Artifact.id)
+    query = select(Artifact.__table__).where(Artifact.decision_id == decision_id).order_by(Artifact.created_at, Artifact.id)
     return [_opened(row, keyring) for row in _rows(engine, query)]
 
 
