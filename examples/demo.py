@@ -19,13 +19,13 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from examples import attacks, report
+from examples import attacks, leaks, report
 from examples.evidence import Evidence, Message, Places, holds_secret, load_messages
 from examples.processes import ChildFailed, Children, run_module
 from examples.traffic import Browser, Reply
@@ -34,7 +34,7 @@ from examples.verdict import judge
 HERE = Path(__file__).parent
 POLICY = HERE / "flask_app" / "aiguard.toml"
 THREADS = 4
-PAIRS = 100
+PAIRS = 80
 """Requests of each kind for the timing, alternating, one at a time."""
 LONG = 1_500
 """Characters from which a message counts as long: the timing uses these, about two kilobytes each."""
@@ -50,8 +50,13 @@ def run(keep: Path | None = None) -> dict[str, Any]:
         places = Places(root=root)
         evidence = Evidence()
         with Children() as children:
-            _exercise(children, places, evidence, messages)
-            _measure(children, places, evidence, messages)
+            env = _desk_environment(places, evidence)
+            at = _start(children, places, env)
+            _exercise(at["desk"], at["twin"], env, places, evidence, messages)
+            for name in ("desk", "twin"):
+                children.stop(name)
+            _measure(at["desk-timed"], at["twin-timed"], env["EXAMPLE_AGENT_PASSWORD"], evidence, messages)
+            evidence.stored = list(leaks.in_database(places.database))
         result = judge(places, evidence, messages)
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
@@ -70,36 +75,46 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 # Sending
 
 
-def _exercise(children: Children, places: Places, evidence: Evidence, messages: Sequence[Message]) -> None:
-    """Everything that the proof looks at."""
-    desk_env = _desk_environment(places, evidence)
-    twin_env = {name: value for name, value in desk_env.items() if not name.startswith("AIGUARD_")}
-    model = _model_server(children, places, "model server", places.record)
-    twin_model = _model_server(children, places, "model server of the twin", places.twin_record)
+def _start(children: Children, places: Places, env: Mapping[str, str]) -> dict[str, str]:
+    """Everything at once, since starting is mostly importing: the desk and its twin, each with a model server, twice.
+
+    The first pair logs at DEBUG and is searched; the second logs at INFO and is timed.
+    """
     run_module(
-        "aiguard", ["db", "upgrade"], {name: value for name, value in desk_env.items() if name.startswith("AIGUARD_")}
+        "aiguard", ["db", "upgrade"], {name: value for name, value in env.items() if name.startswith("AIGUARD_")}
     )
-    desk = children.start(
-        "desk",
-        "examples.flask_app",
-        "--port=0",
-        env={**desk_env, "OPENAI_BASE_URL": model, "EXAMPLE_LOG_LEVEL": "DEBUG"},
-        log=places.logs / "desk.log",
+    plain = {name: value for name, value in env.items() if not name.startswith("AIGUARD_")}
+
+    def pair(name: str, module: str, record: Path, level: str, env: Mapping[str, str]) -> str:
+        log = places.logs / f"{name}-model-server.log"
+        arguments = ("--port=0", f"--record={record}")
+        model = children.start(f"model server of {name}", "examples.model_server", *arguments, env={}, log=log)
+        env = {**env, "OPENAI_BASE_URL": model, "EXAMPLE_LOG_LEVEL": level}
+        return children.start(name, module, "--port=0", env=env, log=places.logs / f"{name}.log")
+
+    desk, twin = "examples.flask_app", "examples.unguarded_twin"
+    rows = (
+        ("desk", desk, places.record, "DEBUG", env),
+        ("twin", twin, places.twin_record, "DEBUG", plain),
+        ("desk-timed", desk, places.timing_record, "INFO", env),
+        ("twin-timed", twin, places.root / "received-from-timed-twin.jsonl", "INFO", plain),
     )
-    twin = children.start(
-        "twin",
-        "examples.unguarded_twin",
-        "--port=0",
-        env={**twin_env, "OPENAI_BASE_URL": twin_model, "EXAMPLE_LOG_LEVEL": "DEBUG"},
-        log=places.logs / "twin.log",
-    )
-    password = desk_env["EXAMPLE_AGENT_PASSWORD"]
+    with ThreadPoolExecutor(len(rows)) as pool:
+        addresses = pool.map(lambda row: pair(*row), rows)
+        return {row[0]: address for row, address in zip(rows, addresses, strict=True)}
+
+
+def _exercise(
+    desk: str, twin: str, env: Mapping[str, str], places: Places, evidence: Evidence, messages: Sequence[Message]
+) -> None:
+    """Everything that the proof looks at."""
+    password = env["EXAMPLE_AGENT_PASSWORD"]
     with_secrets = [message for message in messages if holds_secret(message)]
     evidence.replies = _send_all(desk, password, "/support/reply", "message", messages)
     evidence.summaries = _send_all(desk, password, "/support/summarize", "message", with_secrets)
     evidence.notes = _send_all(desk, password, "/tickets/{id}/notes", "note", messages[:20])
     agent = Browser(desk).sign_in("agent", password)
-    viewer = Browser(desk).sign_in("viewer", desk_env["EXAMPLE_VIEWER_PASSWORD"])
+    viewer = Browser(desk).sign_in("viewer", env["EXAMPLE_VIEWER_PASSWORD"])
     people = {"agent": agent, "viewer": viewer, "stranger": Browser(desk)}
     evidence.credentials += [value for browser in (agent, viewer) for value in browser.cookies.values()]
     for attack in attacks.ATTACKS:
@@ -111,25 +126,12 @@ def _exercise(children: Children, places: Places, evidence: Evidence, messages: 
         answers = [pool.submit(attack.send, Browser(desk).sign_in("agent", password)) for attack in slow]
         evidence.twin = _send_all(twin, password, "/support/reply", "message", messages)
         evidence.attacks += [(attack, answer.result()) for attack, answer in zip(slow, answers, strict=True)]
-    side_files = sorted(path for path in places.database.iterdir() if path.name.endswith(("-wal", "-shm")))
-    evidence.live_files = [(f"database, {path.name} while running", path.read_bytes()) for path in side_files]
-    children.stop("desk")
-    children.stop("twin")
 
 
-def _measure(children: Children, places: Places, evidence: Evidence, messages: Sequence[Message]) -> None:
+def _measure(desk: str, twin: str, password: str, evidence: Evidence, messages: Sequence[Message]) -> None:
     """Guarded and not, alternating, one request at a time: what differs is the guard."""
     long_messages = [m for m in messages if len(m["text"]) >= LONG and not holds_secret(m)]
-    env = {**_desk_environment(places, evidence), "EXAMPLE_LOG_LEVEL": "INFO"}
-    env["OPENAI_BASE_URL"] = _model_server(children, places, "model server for timing", places.timing_record)
-    desk = children.start("timed desk", "examples.flask_app", "--port=0", env=env, log=places.logs / "desk-timing.log")
-    plain = {name: value for name, value in env.items() if not name.startswith("AIGUARD_")}
-    twin_record = places.root / "received-from-timed-twin.jsonl"
-    plain["OPENAI_BASE_URL"] = _model_server(children, places, "model server for the timed twin", twin_record)
-    log = places.logs / "twin-timing.log"
-    twin = children.start("timed twin", "examples.unguarded_twin", "--port=0", env=plain, log=log)
-    word = env["EXAMPLE_AGENT_PASSWORD"]
-    guarded, unguarded = Browser(desk).sign_in("agent", word), Browser(twin).sign_in("agent", word)
+    guarded, unguarded = Browser(desk).sign_in("agent", password), Browser(twin).sign_in("agent", password)
     for number in range(PAIRS + 10):
         message = long_messages[number % len(long_messages)]
         body = {"message": message["text"], "ticket": f"timing-{number}"}
@@ -165,11 +167,6 @@ def _desk_environment(places: Places, evidence: Evidence) -> dict[str, str]:
     )
     evidence.credentials += [env[name] for name in secret_names]
     return env
-
-
-def _model_server(children: Children, places: Places, name: str, record: Path) -> str:
-    log = places.logs / f"{name.replace(' ', '-')}.log"
-    return children.start(name, "examples.model_server", "--port=0", f"--record={record}", env={}, log=log)
 
 
 def _send_all(

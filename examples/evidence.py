@@ -33,8 +33,8 @@ class Evidence:
     twin: list[tuple[Message, Reply]] = field(default_factory=list)
     guarded_seconds: list[float] = field(default_factory=list)
     twin_seconds: list[float] = field(default_factory=list)
-    live_files: list[tuple[str, bytes]] = field(default_factory=list)
-    """The database's side files (write-ahead log, shared memory) as they were while the desk was running."""
+    stored: list[tuple[str, bytes]] = field(default_factory=list)
+    """The database's files, with write-ahead log and shared memory, while the desk was still running; and all cells."""
     credentials: list[str] = field(default_factory=list)
     """The desk's own secrets: never in its database or logs."""
 

@@ -15,6 +15,7 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
@@ -32,7 +33,6 @@ BOUNDED = 12
 
 _SEPARATORS = re.compile(r"[\s\xa0().\-/_]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{12,}")
-_FROM_URL_SAFE = str.maketrans("-_", "+/")
 _LOWER_HEX = re.compile(r"[0-9a-f]+")
 _PRINTABLE = re.compile(rb"[\x20-\x7e\r\n]{%d}" % SHORTEST).search
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){9,}")
@@ -123,6 +123,26 @@ class Finder:
         return list(found.values())
 
 
+def search_all(labels: Sequence[Label], blobs: Sequence[tuple[str, bytes]]) -> list[Leak]:
+    """Every leak in ``blobs``, largest first, on all processors."""
+    ordered = sorted(blobs, key=lambda blob: -len(blob[1]))
+    with ProcessPoolExecutor(initializer=_prepare, initargs=(tuple(labels),)) as pool:
+        return [leak for found in pool.map(_search_one, ordered) for leak in found]
+
+
+_finder: Finder | None = None
+
+
+def _prepare(labels: Sequence[Label]) -> None:
+    global _finder  # noqa: PLW0603 - one finder for each worker process
+    _finder = Finder(labels)
+
+
+def _search_one(blob: tuple[str, bytes]) -> list[Leak]:
+    assert _finder is not None
+    return _finder.search(*blob)
+
+
 def _scan(index: dict[str, list[tuple[_Needle, int]]], text: str) -> Iterator[int]:
     for at in range(0, len(text) - GRAM + 1, STRIDE):
         for needle, offset in index.get(text[at : at + GRAM], ()):
@@ -188,7 +208,7 @@ def _html_decoded(text: str) -> str:
 def _base64_decoded(text: str) -> str:
     """Every run that could be base64, decoded at each of the four alignments, one a line."""
     out: list[str] = []
-    for match in _BASE64.finditer(text.translate(_FROM_URL_SAFE)):
+    for match in _BASE64.finditer(text.replace("-", "+").replace("_", "/")):
         run = match[0]
         if _LOWER_HEX.fullmatch(run):
             continue  # base64 of text has capitals; digests have none

@@ -27,7 +27,7 @@ def create_app() -> Flask:
     @login_required  # type: ignore[untyped-decorator]
     def reply() -> Response:
         message, ticket, model = asked()
-        app.logger.info("reply asked for ticket %s: %s", ticket, message)
+        app.logger.debug("reply asked for ticket %s: %s", ticket, message)
         answer = client.responses.create(model=model, instructions=REPLY, input=message)
         return jsonify(reply=answer.output_text, ticket=ticket)
 

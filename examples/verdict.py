@@ -28,11 +28,10 @@ def judge(places: Places, evidence: Evidence, messages: Sequence[Message]) -> di
     labels = list(dict.fromkeys(leaks.Label(**value) for message in messages for value in message["values"]))
     own = [leaks.Label(type="CREDENTIAL", value=value) for value in evidence.credentials]
     sent = list(leaks.in_record(places.record)) + list(leaks.in_record(places.timing_record))
-    stored = [*leaks.in_database(places.database), *evidence.live_files]
+    stored = evidence.stored
     logged = list(leaks.in_logs(sorted(places.logs.glob("desk*.log"))))
-    finder, margins = leaks.Finder(labels), leaks.Finder([*labels, *own])
-    found = [leak for place, data in sent for leak in finder.search(place, data)]
-    found += [leak for place, data in (*stored, *logged) for leak in margins.search(place, data)]
+    # The desk's own credentials may be in a request's head, where they belong; never in its database or logs.
+    found = leaks.search_all(labels, sent) + leaks.search_all([*labels, *own], [*stored, *logged])
     for (place, kind), count in Counter((leak.place, leak.type) for leak in found).most_common(20):
         failures.append(f"LEAK: {count} x {kind} in {place}")
 
@@ -42,7 +41,7 @@ def judge(places: Places, evidence: Evidence, messages: Sequence[Message]) -> di
     failures += _check_messages(evidence, bodies)
     failures += _check_attacks(evidence, bodies)
     failures += _check_margins(evidence, decisions, stored, logged)
-    controls = _controls(places, finder, labels, evidence, {"record": sent, "database": stored, "logs": logged})
+    controls = _controls(places, labels, evidence, {"record": sent, "database": stored, "logs": logged})
     failures += [
         f"control: {name} found {got} of {wanted}" for name, (got, wanted) in controls.items() if got != wanted
     ]
@@ -157,7 +156,6 @@ def _check_margins(
 
 def _controls(
     places: Places,
-    finder: leaks.Finder,
     labels: Sequence[leaks.Label],
     evidence: Evidence,
     traces: dict[str, list[tuple[str, bytes]]],
@@ -169,8 +167,9 @@ def _controls(
         "values in the unguarded twin's log": leaks.in_logs([places.logs / "twin.log"]),
     }
     for name, source in twin_places.items():
-        numbers = {leak.number for place, data in source for leak in finder.search(place, data)}
+        numbers = {leak.number for leak in leaks.search_all(labels, list(source))}
         controls[name] = (len(numbers), len(labels))
+    finder = leaks.Finder(labels)
     samples = list({label.type: label for label in labels}.values())
     for name, blobs in traces.items():
         _, data = max(blobs, key=lambda blob: len(blob[1]))

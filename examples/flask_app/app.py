@@ -38,7 +38,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     @require_ai_scope("support:reply")
     def reply() -> Response:
         message, ticket, model = asked()
-        app.logger.info("reply asked for ticket %s: %s", ticket, message)
+        app.logger.debug("reply asked for ticket %s: %s", ticket, message)
         with guard.conversation(ticket):
             answer = client.responses.create(model=model, instructions=REPLY, input=message)
         return jsonify(reply=answer.output_text, ticket=ticket)
