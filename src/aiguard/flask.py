@@ -70,7 +70,8 @@ logger = logging.getLogger("aiguard")
 
 EXTENSION = "aiguard"
 _GRANTS = "aiguard.grants"
-_SCRUBBED = "aiguard.scrubbed"
+_READ = "aiguard.body_read"
+_OURS = "_aiguard_problem"
 _STREAMS = "_aiguard_streams"
 _SCOPE = "_aiguard_scope"
 _LOOKED_AT = "_aiguard_looked_at"
@@ -542,7 +543,7 @@ def _answer_blocked(blocked: Blocked) -> Response:
     response = current_app.response_class(document.body, status=document.status)
     for name, value in document.headers:
         response.headers[name] = value
-    setattr(response, _SCRUBBED, True)
+    setattr(response, _OURS, True)
     return response
 
 
@@ -550,14 +551,37 @@ def _answer_blocked(blocked: Blocked) -> Response:
 
 
 def _limit_body() -> None:
-    """Bound the body of a guarded view: by its length where it says it, else while it is read."""
-    if request.environ.get(_SCRUBBED):
+    """Bound the body of a request: by its length where it says it, else by reading it here.
+
+    Werkzeug's stream of a body without a length (in chunks) ends at the limit as if that were all, so that a view would take
+    the beginning of a body for the whole.
+    """
+    if request.environ.get(_READ):
         return
-    limit = _state().guard.settings.max_body_bytes
-    own = request.max_content_length
-    request.max_content_length = limit if own is None else min(own, limit)
-    if request.content_length is not None and request.content_length > request.max_content_length:
-        raise RequestEntityTooLarge
+    limit, own = _state().guard.settings.max_body_bytes, request.max_content_length
+    limit = limit if own is None else min(own, limit)
+    request.max_content_length = limit
+    if request.content_length is not None:
+        if request.content_length > limit:
+            raise RequestEntityTooLarge
+    elif "wsgi.input_terminated" in request.environ and "form" not in request.__dict__:
+        request.max_content_length = limit + 1
+        content = request.get_data(cache=False)
+        if len(content) > limit:
+            raise RequestEntityTooLarge
+        _put_body(content)
+
+
+def _put_body(content: bytes) -> None:
+    """Make ``content`` what the request's body is, however it is read from now on."""
+    environ = request.environ
+    environ["wsgi.input"] = BytesIO(content)
+    environ["CONTENT_LENGTH"] = str(len(content))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ[_READ] = True
+    request.max_content_length = len(content)
+    for cached in ("stream", "data", "form", "files", "values", "content_length", "_cached_data", "_cached_json"):
+        request.__dict__.pop(cached, None)
 
 
 def _names() -> tuple[str, str]:
@@ -590,18 +614,12 @@ def _replace_request_body(guard: Guard, rule: ScrubRule) -> None:
         encoding=request.headers.get("Content-Encoding", ""),
         route=route,
     )
-    request.environ["wsgi.input"] = BytesIO(scrubbed.content)
-    request.environ["CONTENT_LENGTH"] = str(len(scrubbed.content))
-    request.environ.pop("HTTP_TRANSFER_ENCODING", None)
-    request.environ[_SCRUBBED] = True
-    request.max_content_length = max(len(scrubbed.content), guard.settings.max_body_bytes)  # labels may be longer
-    for cached in ("stream", "data", "form", "files", "values", "content_length", "_cached_data", "_cached_json"):
-        request.__dict__.pop(cached, None)
+    _put_body(scrubbed.content)
 
 
 def _replace_response_body(guard: Guard, rule: ScrubRule, response: Response) -> Blocked | None:
     """Scrub a response in place, or give the refusal to answer instead."""
-    if hasattr(response, _SCRUBBED) or (request.method == "HEAD" and response.is_streamed):
+    if hasattr(response, _OURS) or (request.method == "HEAD" and response.is_streamed):
         return None
     grants = list(_grants())
     try:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,12 @@ class Desk:
     def protect(self, **options: Any) -> Desk:
         options.setdefault("actor", header_actor)
         self.guard = AIGuard(self.app, **options)
-        self.client = self.guard.client(OpenAI, max_retries=0)
         return self
+
+    @cached_property
+    def client(self) -> OpenAI:
+        """A guarded client, made when it is first used: reading the certificates takes a while."""
+        return self.guard.client(OpenAI, max_retries=0)
 
     def ask(self, text: str, model: str = "gpt-5-mini") -> str:
         answer = self.client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}])
@@ -196,7 +201,7 @@ class Desk:
             thread.join(5)
 
     def close(self) -> None:
-        if hasattr(self, "client"):
+        if "client" in self.__dict__:
             self.client.close()
         extension = self.app.extensions.get("aiguard")
         if extension is not None:
