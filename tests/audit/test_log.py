@@ -137,7 +137,7 @@ FORBIDDEN = [
     "UPDATE aiguard_audit_events SET seq = seq + 10",
     "DELETE FROM aiguard_audit_events",
     "DELETE FROM aiguard_audit_payloads",
-    "UPDATE aiguard_audit_payloads SET event_id = event_id",
+    "UPDATE aiguard_audit_payloads SET seq = seq + 10",
 ]
 REPLACING = [
     "INSERT OR REPLACE INTO aiguard_audit_events SELECT * FROM aiguard_audit_events",
@@ -191,7 +191,7 @@ def test_a_payload_of_another_event_is_noticed(engine, writer, keyring):
     without_triggers(
         engine,
         "UPDATE aiguard_audit_payloads SET sealed = (SELECT p.sealed FROM aiguard_audit_payloads p "
-        "WHERE p.event_id <> aiguard_audit_payloads.event_id)",
+        "WHERE p.seq <> aiguard_audit_payloads.seq)",
     )
     with pytest.raises(IntegrityError):
         tail(engine, keyring)

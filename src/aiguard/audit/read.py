@@ -65,7 +65,7 @@ def story(engine: Engine, decision_id: str, *, keyring: KeyRing) -> list[Event]:
 
 
 _EVENTS = select(AuditEvent.__table__, AuditPayload.sealed).join(
-    AuditPayload, AuditPayload.event_id == AuditEvent.id, isouter=True
+    AuditPayload, AuditPayload.seq == AuditEvent.seq, isouter=True
 )
 
 

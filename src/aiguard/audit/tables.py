@@ -25,7 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aiguard.audit.canonical import canonical
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
-from aiguard.db.base import PREFIX, Base, UtcTime
+from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
 from aiguard.db.writer import Mapper, Row, Sealing
 from aiguard.errors import IntegrityError
 from aiguard.types import AuditRecord, KeyRing
@@ -51,8 +51,8 @@ class AuditEvent(Base):
 
     __tablename__ = f"{PREFIX}audit_events"
 
-    log: Mapped[str] = mapped_column(String(64), primary_key=True)
-    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(LeafIndex, primary_key=True, autoincrement=False)
+    log: Mapped[str] = mapped_column(String(64))
     id: Mapped[str] = mapped_column(String(64), unique=True)
     type: Mapped[str] = mapped_column(String(64))
     decision_id: Mapped[str] = mapped_column(String(64), index=True)
@@ -75,7 +75,9 @@ class AuditPayload(Base):
 
     __tablename__ = f"{PREFIX}audit_payloads"
 
-    event_id: Mapped[str] = mapped_column(String(64), ForeignKey(f"{PREFIX}audit_events.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(
+        LeafIndex, ForeignKey(f"{PREFIX}audit_events.seq"), primary_key=True, autoincrement=False
+    )
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -135,7 +137,7 @@ def _insert(connection: Connection, rows: Sequence[Row]) -> None:
     first = _grow(connection, len(rows))
     numbered = [{**row, "seq": first + offset} for offset, row in enumerate(rows)]
     connection.execute(_INSERT_EVENTS, [{k: v for k, v in row.items() if k != "sealed"} for row in numbered])
-    connection.execute(_INSERT_PAYLOADS, [{"event_id": row["id"], "sealed": row["sealed"]} for row in numbered])
+    connection.execute(_INSERT_PAYLOADS, [{"seq": row["seq"], "sealed": row["sealed"]} for row in numbered])
 
 
 _GROW = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from aiguard.db.base import UtcTime
+from aiguard.db.base import LeafIndex, UtcTime
 
 revision = "0001"
 down_revision = None
@@ -47,8 +47,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "aiguard_audit_events",
+        sa.Column("seq", LeafIndex, autoincrement=False, nullable=False),
         sa.Column("log", sa.String(64), nullable=False),
-        sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("type", sa.String(64), nullable=False),
         sa.Column("decision_id", sa.String(64), nullable=False),
@@ -61,17 +61,17 @@ def upgrade() -> None:
         sa.Column("policy_hash", sa.String(80), nullable=False),
         sa.Column("leaf", sa.LargeBinary, nullable=False),
         sa.Column("leaf_hash", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("log", "seq", name="pk_aiguard_audit_events"),
+        sa.PrimaryKeyConstraint("seq", name="pk_aiguard_audit_events"),
         sa.UniqueConstraint("id", name="uq_aiguard_audit_events_id"),
     )
     op.create_index("ix_aiguard_audit_events_decision_id", "aiguard_audit_events", ["decision_id"])
     op.create_index("ix_aiguard_audit_events_parent_id", "aiguard_audit_events", ["parent_id"])
     op.create_table(
         "aiguard_audit_payloads",
-        sa.Column("event_id", sa.String(64), nullable=False),
+        sa.Column("seq", LeafIndex, autoincrement=False, nullable=False),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("event_id", name="pk_aiguard_audit_payloads"),
-        sa.ForeignKeyConstraint(["event_id"], ["aiguard_audit_events.id"], name="fk_aiguard_audit_payloads_event_id"),
+        sa.PrimaryKeyConstraint("seq", name="pk_aiguard_audit_payloads"),
+        sa.ForeignKeyConstraint(["seq"], ["aiguard_audit_events.seq"], name="fk_aiguard_audit_payloads_seq"),
     )
     op.execute("INSERT INTO aiguard_audit_logs (log, size) VALUES ('main', 0)")
     if op.get_bind().dialect.name == "sqlite":
@@ -89,8 +89,8 @@ def _sqlite_triggers() -> None:
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             )
     taken = {
-        "aiguard_audit_events": "id = NEW.id OR (log = NEW.log AND seq = NEW.seq)",
-        "aiguard_audit_payloads": "event_id = NEW.event_id",
+        "aiguard_audit_events": "id = NEW.id OR seq = NEW.seq",
+        "aiguard_audit_payloads": "seq = NEW.seq",
     }
     for table, condition in taken.items():
         op.execute(
