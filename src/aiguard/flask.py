@@ -487,7 +487,7 @@ def _failures_reported(access: Access) -> Iterator[None]:
         _name_scope(blocked, access.scope)
         raise
     except Exception as error:
-        refusal = None if _handled_by_app(error) else _refusal_for(error, access)
+        refusal = _refusal_for(error, access)
         if refusal is None:
             access.end()
             raise
@@ -501,8 +501,14 @@ def _failures_reported(access: Access) -> Iterator[None]:
 
 
 def _refusal_for(error: Exception, access: Access) -> Blocked | None:
-    """The refusal that an exception of a guarded view stands for; None for the application's own."""
+    """The refusal that an exception of a guarded view stands for; None for what the application answers itself."""
     guard = _state().guard
+    try:
+        guard.settle(access)
+    except Blocked as unrecorded:
+        return unrecorded
+    if _handled_by_app(error):
+        return None
     if isinstance(error, HTTPException):
         if error.code not in _DETAILS or raised_in(error) not in _READERS:
             return None

@@ -183,26 +183,26 @@ def test_every_attempt_of_a_client_that_retries_is_an_exchange_of_its_own(new_de
 def test_an_async_client_fails_in_the_same_way(new_desk: NewDesk) -> None:
     desk = new_desk().protect()
 
-    @desk.app.post("/reply")
+    @desk.app.post("/reply/<int:count>")
     @needs_scope
-    async def reply() -> dict[str, str]:
+    async def reply(count: int) -> dict[str, str]:
         async with desk.guard.client(AsyncOpenAI, max_retries=0) as client:
             answers = await asyncio.gather(
                 *(
                     client.chat.completions.create(
                         model="gpt-5-mini", messages=[{"role": "user", "content": f"{n} {EMAIL}"}]
                     )
-                    for n in range(3)
+                    for n in range(count)
                 )
             )
         return {"reply": " ".join(answer.choices[0].message.content or "" for answer in answers)}
 
     browser = desk.browser()
     for _ in range(2):
-        told = browser.post("/reply", headers=JANE).get_json()["reply"]
+        told = browser.post("/reply/3", headers=JANE).get_json()["reply"]
         assert told == " ".join(f"You said: {n} {EMAIL}" for n in range(3))
     desk.server.fault = status(429)
-    is_problem(browser.post("/reply", headers=JANE), 502)
+    is_problem(browser.post("/reply/1", headers=JANE), 502)
     assert EMAIL not in desk.server.texts
 
 
@@ -242,8 +242,14 @@ def test_while_the_database_is_locked_a_view_that_calls_no_model_is_not_answered
     def page() -> str:
         return "without a model"
 
+    @desk.app.get("/missing")
+    @needs_scope
+    def missing() -> str:
+        flask.abort(404)
+
     with locked(desk):
-        is_problem(desk.browser().get("/page", headers=JANE), 503)
+        for path in ("/page", "/missing"):
+            is_problem(desk.browser().get(path, headers=JANE), 503)
 
 
 def test_an_answer_whose_outcome_cannot_be_recorded_is_withheld(desk: Desk) -> None:
