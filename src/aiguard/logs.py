@@ -22,6 +22,12 @@ WITHHELD = "[log message withheld: it could not be scrubbed]"
 MISFIT = "[arguments withheld: they do not fit the message]"
 """Follows a message whose ``%`` arguments do not fit it; :mod:`logging` would print them raw on standard error."""
 
+REMEMBERED = 4_096
+"""Texts remembered as clean, so that what is logged again and again is scanned once."""
+
+MAX_REMEMBERED = 120
+"""Characters of a text that is remembered; longer ones are rarely the same twice."""
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _MAX_DEPTH = 6
 
@@ -40,14 +46,23 @@ class _Protection:
         self.factory = logging.getLogRecordFactory()
         self.make_record = logging.Logger.makeRecord
         self.busy = threading.local()
+        self.clean: set[str] = set()
+        """Short texts in which nothing was found: templates, methods, status codes, logger arguments."""
 
     def text(self, text: str) -> str:
         """``text`` scrubbed; withheld when that fails, and while a scrub of this thread is itself logging."""
+        if text in self.clean:
+            return text
         if getattr(self.busy, "on", False):
             return WITHHELD
         self.busy.on = True
         try:
-            return self.scrub(text)
+            scrubbed = self.scrub(text)
+            if scrubbed == text and len(text) <= MAX_REMEMBERED:
+                if len(self.clean) >= REMEMBERED:
+                    self.clean.clear()
+                self.clean.add(text)
+            return scrubbed
         except Exception:  # noqa: BLE001 - fail closed: the message is withheld, and the application's logging call goes on
             return WITHHELD
         finally:
