@@ -274,6 +274,18 @@ def test_the_identity_is_gone_once_a_direct_call_in_a_request_context_is_over(de
     assert seen.alive == [False]
 
 
+def test_a_context_that_a_test_preserves_ends_with_its_block(desk: Desk, seen: Seen) -> None:
+    @desk.app.get("/reply")
+    @needs_scope
+    def reply() -> str:
+        return seen.note()
+
+    with desk.browser() as browser:
+        assert browser.get("/reply", headers=JANE).get_data() == b"jane"
+        assert current_access() is None
+    assert seen.alive == [False]
+
+
 def test_functions_that_run_after_the_view_have_no_identity(desk: Desk, seen: Seen) -> None:
     names: list[str] = []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -419,6 +421,13 @@ def test_a_scrubbing_rule_that_cannot_work_is_refused_where_it_is_written(
 ) -> None:
     with pytest.raises(ConfigurationError, match=told):
         desk.guard.scrub_request(*routes, rules=rules)
+
+
+def test_without_flask_the_door_says_what_to_install() -> None:
+    program = "import sys; sys.modules['flask'] = None; import aiguard; import aiguard.flask"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "MissingExtra: aiguard.flask needs Flask: pip install 'aiguard[flask]'" in done.stderr
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
