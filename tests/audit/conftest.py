@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from hypothesis import settings
 from tests.support.postgres import backend, database_url, empty_url, engine, keyring, make_writer, writer
 
 __all__ = ["backend", "database_url", "empty_url", "engine", "keyring", "make_writer", "writer"]
+
+settings.register_profile("aiguard", deadline=None)  # a busy machine is not a failure
+settings.load_profile("aiguard")

@@ -59,7 +59,9 @@ def artifacts(engine: Engine, keyring: KeyRing, *, decision_id: str) -> list[Sto
         IntegrityError: a row was altered, moved to another decision, class, subject or tenant, or its key is missing.
         StoreUnavailable: the database cannot be read.
     """
-    query = select(Artifact.__table__).where(Artifact.decision_id == decision_id).order_by(Artifact.created_at, Artifact.id)
+    query = (
+        select(Artifact.__table__).where(Artifact.decision_id == decision_id).order_by(Artifact.created_at, Artifact.id)
+    )
     return [_opened(row, keyring) for row in _rows(engine, query)]
 
 
