@@ -1,4 +1,4 @@
-"""Where the text is in bytes: JSON documents and forms, taken apart into parts and put together again.
+"""Where the text is in bytes: JSON documents, forms and event streams, taken apart into parts and put together again.
 
 The law of this room: **what was looked at is what is sent**. A document is parsed strictly, its parts are handed out, and
 the bytes that leave are written anew from those same parts, so that no other parser can see a text here that we did not.
@@ -10,5 +10,7 @@ from __future__ import annotations
 
 from aiguard.framing.forms import FormDocument
 from aiguard.framing.jsontree import JsonDocument, NotJson, TooLarge
+from aiguard.framing.ndjson import NdjsonReader
+from aiguard.framing.sse import SseEvent, SseReader
 
-__all__ = ["FormDocument", "JsonDocument", "NotJson", "TooLarge"]
+__all__ = ["FormDocument", "JsonDocument", "NdjsonReader", "NotJson", "SseEvent", "SseReader", "TooLarge"]
