@@ -577,6 +577,19 @@ def test_an_error_page_whose_way_out_breaks_down_is_not_shown(plain: Desk) -> No
         connection.close()
 
 
+def test_what_other_functions_write_on_the_way_out_is_scrubbed_too(new_desk: NewDesk) -> None:
+    desk = new_desk()
+
+    def add(response: flask.Response) -> flask.Response:
+        response.set_data(response.get_data() + f" {EMAIL}".encode())
+        return response
+
+    desk.app.after_request(add)
+    desk.protect()
+    desk.app.after_request(add)
+    assert answering(desk, lambda: "page").get_data(as_text=True) == "page [REDACTED_EMAIL] [REDACTED_EMAIL]"
+
+
 @pytest.mark.parametrize("kind", ["request", "response"])
 def test_a_detector_that_fails_refuses(new_desk: NewDesk, kind: str) -> None:
     class Broken:
