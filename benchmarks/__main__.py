@@ -12,6 +12,7 @@ import sys
 
 PARTS = {
     "guard": "what the whole guard adds to a call with a 2 KB prompt (all stages, SQLite)",
+    "stream": "what scrubbing a streamed answer costs, holds back and lets escape, beside simpler ways",
 }
 
 

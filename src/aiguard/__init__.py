@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aiguard.guard import Guard
     from aiguard.policy import Policy, load_policy
     from aiguard.runtime import open_guard
-    from aiguard.scrubbing import scrub
+    from aiguard.scrubbing import StreamScrubber, scrub
     from aiguard.settings import Settings
 
 __version__ = "0.1.0"
@@ -46,6 +46,7 @@ __all__ = [
     "Policy",
     "Sensitivity",
     "Settings",
+    "StreamScrubber",
     "load_policy",
     "open_guard",
     "scrub",
@@ -55,6 +56,7 @@ _LAZY = {
     "Guard": "aiguard.guard",
     "Policy": "aiguard.policy",
     "Settings": "aiguard.settings",
+    "StreamScrubber": "aiguard.scrubbing",
     "load_policy": "aiguard.policy",
     "open_guard": "aiguard.runtime",
     "scrub": "aiguard.scrubbing",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aiguard.detect import default_detector
-from aiguard.redact import redact
-from aiguard.types import Operator
+from aiguard.redact import Redactor, redact
+from aiguard.scan.incremental import MAX_HELD
+from aiguard.types import Detector, Operator
 
 _FOR_ALL = Operator(name="replace")
 
@@ -18,8 +19,35 @@ def scrub(text: str, rules: Mapping[str, Operator | str] | None = None) -> str:
     ``allow``. ``tokenize`` and ``hash`` need a conversation and a key; :class:`~aiguard.errors.ConfigurationError`
     says so.
     """
-    operators = {
+    return redact(text, default_detector().detect(text), _operators(rules)).text
+
+
+class StreamScrubber(Redactor):
+    """:func:`scrub` for a text that arrives in chunks, cut anywhere: ``feed(chunk)`` for each, then ``finish()``.
+
+    What comes out, put together, is ``scrub(whole, rules)`` whatever the chunks are; what is held back is only what
+    could still become part of a value. Chunks are ``str`` or UTF-8 ``bytes``, and so is what comes out.
+
+    Args:
+        rules: as for :func:`scrub`.
+        detector: the built-in one where None. One that cannot work on chunks makes the stream :attr:`buffered`.
+        context: the key or column head that the text stands under.
+        max_held: characters of one value or encoded segment; beyond it the stream ends with an exception.
+    """
+
+    def __init__(
+        self,
+        rules: Mapping[str, Operator | str] | None = None,
+        *,
+        detector: Detector | None = None,
+        context: str = "",
+        max_held: int = MAX_HELD,
+    ) -> None:
+        super().__init__(detector or default_detector(), _operators(rules), context=context, max_held=max_held)
+
+
+def _operators(rules: Mapping[str, Operator | str] | None) -> dict[str, Operator]:
+    return {
         type: rule if isinstance(rule, Operator) else Operator(name=rule)  # type: ignore[arg-type]
         for type, rule in ({"*": _FOR_ALL} if rules is None else rules).items()
     }
-    return redact(text, default_detector().detect(text), operators).text

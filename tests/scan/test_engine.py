@@ -177,3 +177,24 @@ def test_threads_see_what_one_thread_sees() -> None:
     expected = [engine.detect(text) for text in texts]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(engine.detect, texts)) == expected
+
+
+def test_a_word_that_the_window_cuts_is_not_a_context_word() -> None:
+    code = Recognizer(
+        name="code", type="CODE", pattern=r"\b\d{4}\b", context=("phone",), base_score=0.2, context_window=10
+    )
+    assert spans("phone     1234", code) == [("CODE", "1234")]
+    assert spans("microphone     1234", code) == []
+
+
+def test_a_value_that_stands_plain_elsewhere_is_still_found_where_it_is_encoded() -> None:
+    mail = Recognizer(name="m", type="MAIL", pattern=r"\w{1,9}@\w{1,9}\.com")
+    encoded = "bWFpbCBqb0BleC5jb20gcGxlYXNl"  # mail jo@ex.com please
+    assert spans(f"{encoded} and jo@ex.com", mail) == [("MAIL", encoded), ("MAIL", "jo@ex.com")]
+
+
+def test_of_two_findings_alike_the_first_recognizer_names_the_type_whatever_else_the_text_holds() -> None:
+    first = Recognizer(name="first", type="FIRST", pattern=r"\bx\d{3}\b")
+    second = Recognizer(name="second", type="SECOND", pattern=r"\b[a-z]\d{3}\b")
+    for around in ("", "secret ", "y123 secret ", "1234 y123 "):
+        assert ("FIRST", "x123") in spans(f"{around}x123 {around}", WORD, NUMBER, first, second)

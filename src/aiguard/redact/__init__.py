@@ -7,6 +7,18 @@ token-like text included; and restoring never touches text that is not a token o
 from __future__ import annotations
 
 from aiguard.redact.operators import Redacted, redact
+from aiguard.redact.stream import Chain, Redactor, Restorer, TextStream
 from aiguard.redact.vault import TOKEN_LITERAL, Restored, Vault, VaultFull
 
-__all__ = ["TOKEN_LITERAL", "Redacted", "Restored", "Vault", "VaultFull", "redact"]
+__all__ = [
+    "TOKEN_LITERAL",
+    "Chain",
+    "Redacted",
+    "Redactor",
+    "Restored",
+    "Restorer",
+    "TextStream",
+    "Vault",
+    "VaultFull",
+    "redact",
+]

@@ -27,7 +27,10 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32: no I,
 # A token as a model may have rewritten it: other case, Markdown's backslashes, a space around the underscore.
 # Brackets are escaped both or not at all, so a backslash of the text before a token is never taken for a part of it.
 _BODY = r"([A-Za-z][A-Za-z0-9]{0,31}(?:\\?_[A-Za-z0-9]{1,32}){0,8}?)[ ]?\\?_[ ]?([0-9A-Za-z]{10,52})"
-_TOKEN: Final = re.compile(rf"\\\[[ ]?{_BODY}[ ]?\\\]|\[[ ]?{_BODY}[ ]?\]")
+TOKEN_PATTERN: Final = rf"\\\[[ ]?{_BODY}[ ]?\\\]|\[[ ]?{_BODY}[ ]?\]"
+"""What :meth:`Vault.restore` takes for a token; a closing bracket ends it and stands nowhere else in it."""
+
+_TOKEN: Final = re.compile(TOKEN_PATTERN)
 
 
 class VaultFull(AIGuardError):

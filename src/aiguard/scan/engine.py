@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -12,7 +13,9 @@ import re2
 from aiguard.errors import AIGuardError
 from aiguard.scan.encoded import TRIGGER, Segment, segments
 from aiguard.scan.recognizer import Recognizer, RecognizerError, compile_pattern
-from aiguard.scan.views import View, readings
+from aiguard.scan.views import Reading, readings
+from aiguard.scan.window import Window
+from aiguard.scan.words import last, preceding, spaced, trigger, words
 from aiguard.types import Finding
 
 THRESHOLD: Final = 0.5
@@ -23,7 +26,6 @@ _SET_MEMORY: Final = 96 << 20
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _TRAILING_REPEAT: Final = re.compile(r"(\{\d+),\d+\}(\\b)?$")
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class ScanFailed(AIGuardError):
@@ -33,23 +35,50 @@ class ScanFailed(AIGuardError):
 class _Compiled:
     """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
 
-    __slots__ = ("context", "deny", "group", "program", "recognizer")
+    __slots__ = ("_context", "_deny", "_program", "_trigger", "recognizer")
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
         self.recognizer = recognizer
-        self.program = compile_pattern(recognizer)
-        self.group = 1 if self.program.groups else 0
-        self.context = _words(recognizer.context)
-        self.deny = _words(recognizer.deny)
+        self._program: re2._Regexp | None = None if lazy else compile_pattern(recognizer)
+        self._trigger: re2._Regexp | None = None
+        self._context: tuple[re.Pattern[str] | None] | None = None
+        self._deny: tuple[re.Pattern[str] | None] | None = None
+
+    # Compiled at first use; two threads may both compile, and keep the same thing.
+
+    @property
+    def program(self) -> re2._Regexp:
+        if self._program is None:
+            self._program = compile_pattern(self.recognizer)
+        return self._program
+
+    @property
+    def context(self) -> re.Pattern[str] | None:
+        if self._context is None:
+            self._context = (words(self.recognizer.context),)
+        return self._context[0]
+
+    @property
+    def deny(self) -> re.Pattern[str] | None:
+        if self._deny is None:
+            self._deny = (words(self.recognizer.deny),)
+        return self._deny[0]
+
+    def said(self, data: bytes) -> list[int]:
+        """Where words that may speak for a value end, in bytes."""
+        if self._trigger is None:
+            self._trigger = compile_pattern(self.recognizer, trigger(self.recognizer.context))
+        ends = [match.end() for match in self._trigger.finditer(data)]
+        return [end - 1 if data[end - 1] < 0x80 else end for end in ends]
 
     def score(self, text: str, start: int, end: int, key: str) -> float:
         """What the match ``start..end`` is worth, by the words before it and the key above it."""
         recognizer = self.recognizer
         if self.context is None and self.deny is None and not recognizer.alone_score:
             return recognizer.base_score
-        before = _spaced(text[max(0, start - recognizer.context_window) : start])
-        for words in (before, key):
-            speaks_for, against = _last(self.context, words), _last(self.deny, words)
+        before = spaced(preceding(text, start, recognizer.context_window))
+        for said in (before, key):
+            speaks_for, against = last(self.context, said), last(self.deny, said)
             if speaks_for > against:
                 return max(recognizer.base_score, recognizer.context_score)
             if against >= 0:
@@ -84,33 +113,63 @@ class Engine:
     Args:
         recognizers: at least one; names must be unique.
         threshold: findings that score less are not reported.
+        lazy: compile each pattern when a text first calls for it. Only for recognizers that have been checked, since
+            one that RE2 refuses is then noticed by the scan and not here.
 
     Raises :class:`RecognizerError` naming the recognizer that RE2 refuses, and :class:`ScanFailed` from a scan that
     ran out of its memory budget.
     """
 
-    def __init__(self, recognizers: Iterable[Recognizer], *, threshold: float = THRESHOLD) -> None:
-        self._compiled = tuple(_Compiled(recognizer) for recognizer in recognizers)
+    def __init__(self, recognizers: Iterable[Recognizer], *, threshold: float = THRESHOLD, lazy: bool = False) -> None:
+        self._compiled = tuple(_Compiled(recognizer, lazy=lazy) for recognizer in recognizers)
         self._threshold = threshold
         self._types = frozenset(compiled.recognizer.type for compiled in self._compiled)
         self._priority = {compiled.recognizer.name: compiled.recognizer.priority for compiled in self._compiled}
+        self._order = {name: index for index, name in enumerate(self._priority)}
         if len(self._priority) != len(self._compiled):
             raise RecognizerError("two recognizers have the same name; names are how findings say who found them")
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = _SET_MEMORY
-        self._set = re2.Set.SearchSet(options)
+        self._index()
+
+    def _index(self) -> None:
+        """Build the sets: which recognizers can find anything, by their pattern or, where words decide, by the words.
+
+        Patterns that need words before them would only tell the set that there are figures, at the price of a large
+        automaton; so those recognizers are looked up by their words, and a key is looked up in a set of its own.
+        """
+        self._set, self._keys = _new_set(), _new_set()
+        self._by_hit: list[list[_Compiled]] = []
+        self._by_key: list[list[_Compiled]] = []
+        self._alone: list[_Compiled] = []
+        hits: dict[str, int] = {}
+        keys: dict[str, int] = {}
         for compiled in self._compiled:
-            # The set only has to over-approximate: without a trailing upper bound its automaton stays small.
-            self._set.Add(_TRAILING_REPEAT.sub(r"\1}", compiled.recognizer.pattern).encode())
+            recognizer = compiled.recognizer
+            strong = recognizer.base_score >= self._threshold
+            worded = bool(recognizer.context) and recognizer.context_score >= self._threshold
+            if strong:
+                # The set only has to over-approximate: without a trailing upper bound its automaton stays small.
+                _add(self._set, _TRAILING_REPEAT.sub(r"\1}", recognizer.pattern), hits, self._by_hit, compiled)
+            elif worded:
+                _add(self._set, trigger(recognizer.context), hits, self._by_hit, compiled)
+                _add(self._keys, trigger(recognizer.context), keys, self._by_key, compiled)
+            if not strong and recognizer.alone_score >= self._threshold:
+                self._alone.append(compiled)
+        self._longest_alone = max((compiled.recognizer.max_length for compiled in self._alone), default=0)
         self._encoded = self._set.Add(TRIGGER.encode())
         self._sentinel = self._set.Add(b"")
+        self._keys.Add(b"")
         self._set.Compile()
+        self._keys.Compile()
 
     @property
     def types(self) -> frozenset[str]:
         """The entity types this engine can report."""
         return self._types
+
+    @property
+    def threshold(self) -> float:
+        """Findings that score less are not reported."""
+        return self._threshold
 
     @property
     def recognizers(self) -> tuple[Recognizer, ...]:
@@ -123,22 +182,57 @@ class Engine:
         Findings of different types may overlap in part; redaction takes their union. ``context`` is the key or column
         head of the value. Raises :class:`ScanFailed` when the text could not be scanned.
         """
-        key = _spaced(context) if context else ""
+        key = spaced(context) if context else ""
+        by_key = self._under(key) if key else ()
         found: list[Finding] = []
         encoded = False
         for view in readings(text):
-            encoded = self._scan(view, key, found) or encoded
+            encoded = self._scan(view, key, by_key, found) or encoded
+        return self._settle(text, key, by_key, found, encoded=encoded)
+
+    def look(self, view: Reading, window: Window, found: list[Finding], *, context: str = "") -> bool:
+        """Add what is found in a ``window`` of one reading, unresolved; True where there may be encoded segments."""
+        key = spaced(context) if context else ""
+        return self._scan(view, key, self._under(key) if key else (), found, window)
+
+    def settle(self, text: str, found: list[Finding], *, context: str = "", encoded: bool) -> list[Finding]:
+        """The findings of ``text`` from what :meth:`look` found in its readings; ``found`` is used up."""
+        key = spaced(context) if context else ""
+        return self._settle(text, key, self._under(key) if key and encoded else (), found, encoded=encoded)
+
+    def _settle(
+        self, text: str, key: str, by_key: Sequence[_Compiled], found: list[Finding], *, encoded: bool
+    ) -> list[Finding]:
         if encoded:
-            plain = {text[finding.start : finding.end] for finding in found}
-            for segment in segments(text):
-                self._scan_segment(segment, key, plain, found)
+            self._look_into(text, key, by_key, found)
         return self._resolve(found) if len(found) > 1 else found
 
-    def _scan_segment(self, segment: Segment, key: str, plain: set[str], found: list[Finding]) -> None:
-        """What a decoded segment holds is found in the whole segment, once for each type, unless it stood there plain."""
+    def _look_into(self, text: str, key: str, by_key: Sequence[_Compiled], found: list[Finding]) -> None:
+        """Add what the encoded segments of ``text`` hold and ``found`` does not say to stand in them plain."""
+        findings = sorted(found, key=lambda finding: finding.start)
+        starts = [finding.start for finding in findings]
+        plain: dict[tuple[int, int], set[str]] = {}
+        for segment in segments(text):
+            span = segment.start, segment.end
+            if span not in plain:
+                inside = findings[bisect_left(starts, segment.start) : bisect_left(starts, segment.end)]
+                plain[span] = {text[finding.start : finding.end] for finding in inside if finding.end <= segment.end}
+            self._scan_segment(segment, key, by_key, plain[span], found)
+
+    def _under(self, key: str) -> Sequence[_Compiled]:
+        """The recognizers that the words of a key speak for."""
+        hits = self._keys.Match(encode(key))
+        if not hits:
+            raise ScanFailed("the set of context words ran out of memory, so the text was not scanned; refuse it")
+        return [compiled for index in hits if index < len(self._by_key) for compiled in self._by_key[index]]
+
+    def _scan_segment(
+        self, segment: Segment, key: str, by_key: Sequence[_Compiled], plain: set[str], found: list[Finding]
+    ) -> None:
+        """What a decoded segment holds is found in the whole segment, once for each type, unless it stands in it plain."""
         inner: list[Finding] = []
         for view in readings(segment.text):
-            self._scan(view, key, inner)
+            self._scan(view, key, by_key, inner)
         best: dict[str, Finding] = {}
         for finding in inner:
             if segment.text[finding.start : finding.end] in plain:
@@ -147,25 +241,33 @@ class Engine:
                 best[finding.type] = finding
         found.extend(replace(finding, start=segment.start, end=segment.end) for finding in best.values())
 
-    def _scan(self, view: View, key: str, found: list[Finding]) -> bool:
-        """Add what is found in one reading; True where it may hold encoded segments."""
+    def _scan(
+        self,
+        view: Reading,
+        key: str,
+        by_key: Sequence[_Compiled],
+        found: list[Finding],
+        window: Window | None = None,
+    ) -> bool:
+        """Add what is found in one reading, or in a window of it; True where it may hold encoded segments."""
         text = view.text
         ascii_only = text.isascii()
         data = text.encode("ascii") if ascii_only else encode(text)
         hits = self._set.Match(data)
         if not hits or self._sentinel not in hits:
             raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it")
-        if len(hits) == 1:
+        size = len(text.strip()) if self._alone and not key and (window is None or window.alone) else 0
+        alone = self._alone if 0 < size <= self._longest_alone else ()
+        if len(hits) == 1 and not by_key and not alone:
             return False
-        hits.remove(self._sentinel)
         encoded = self._encoded in hits
-        if encoded:
-            hits.remove(self._encoded)
         offsets = None if ascii_only else _Offsets(data)
         same = view.text is view.original
-        for index in hits:
-            compiled = self._compiled[index]
-            for start, end, score in self._search(compiled, text, data, offsets, key):
+        searched = [compiled for index in hits if index < self._encoded for compiled in self._by_hit[index]]
+        if by_key or alone:
+            searched = list(dict.fromkeys((*searched, *by_key, *alone)))
+        for compiled in searched:
+            for start, end, score in self._search(compiled, text, data, offsets, key, size, window):
                 span = (start, end) if same else view.span(start, end)
                 found.append(
                     Finding(
@@ -185,30 +287,47 @@ class Engine:
         data: bytes,
         offsets: _Offsets | None,
         key: str,
+        size: int,
+        window: Window | None = None,
     ) -> list[tuple[int, int, float]]:
-        """Accepted spans in characters. After a refusal the search goes on one character later."""
-        recognizer, program, group = (
-            compiled.recognizer,
-            compiled.program,
-            compiled.group,
-        )
+        """Accepted spans in characters. After a refusal the search goes on one character later.
+
+        ``size`` is the length of the stripped text where it stands under no key (0 where it cannot matter).
+        """
+        recognizer, program = compiled.recognizer, compiled.program
+        group = 1 if program.groups else 0
         found: list[tuple[int, int, float]] = []
         position, length, threshold = 0, len(data), self._threshold
-        only_alone = recognizer.alone_score and max(recognizer.base_score, recognizer.context_score) < threshold
-        if only_alone and (key or len(text.strip()) > recognizer.max_length):
+        may_be_alone = recognizer.alone_score >= threshold and 0 < size <= recognizer.max_length
+        if not may_be_alone and max(recognizer.base_score, recognizer.context_score) < threshold:
             return found  # it could only be the whole text, and is not
-        words_first = recognizer.base_score < threshold and not recognizer.alone_score
+        words_first = recognizer.base_score < threshold and not may_be_alone
+        said: list[int] | None = None
+        if words_first and not group and not (key and last(compiled.context, key) >= 0):
+            said = compiled.said(data)
+            reach = 4 * recognizer.context_window + 4
+        if window is not None:
+            position, length = window.begin, window.stop
         if offsets is not None:
             offsets.rewind()
         while position < length:
             match = program.search(data, position)
-            if match is None:
+            if match is None or match.start() >= length:
                 break
             left, right = match.span(group)
+            if said is not None:  # a value that no word is near, nor any value before the next word
+                nearest = bisect_left(said, left - reach)
+                if nearest == len(said):
+                    break
+                if said[nearest] > left:
+                    position = max(_following(data, left), said[nearest])
+                    continue
             start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
             if words_first and compiled.score(text, start, end, key) < threshold:
                 # The words before it decide, and they are the same for every start within a run of figures.
                 numeric = not any(char.isalpha() for char in text[start:end])
+                if numeric and window is not None:
+                    window.step(data, match.start(), left, start, end)
                 position = _following(data, right - 1 if numeric else match.start())
                 continue
             accepted = compiled.accept(text, start, end)
@@ -217,8 +336,13 @@ class Engine:
                 position = _following(data, match.start())
                 continue
             if recognizer.extend is not None:
+                if window is not None and not window.last and not recognizer.extended(text, start, accepted):
+                    window.wait(data, match.start(), left, start, accepted, recognizer)
+                    break
                 accepted = max(accepted, recognizer.extend(text, start, accepted))
             found.append((start, accepted, score))
+            if window is not None:
+                window.step(data, match.start(), left, start, accepted)
             if accepted == end:
                 position = max(right, match.start() + 1)
             else:
@@ -228,7 +352,8 @@ class Engine:
     def _resolve(self, found: list[Finding]) -> list[Finding]:
         """Unite overlapping findings of one type; drop what lies within a finding of at least the same priority."""
         priority = self._priority
-        found.sort(key=lambda f: (f.start, -f.end, -priority[f.recognizer], -f.score))
+        order = self._order  # so that ties do not depend on what else the text holds
+        found.sort(key=lambda f: (f.start, -f.end, -priority[f.recognizer], -f.score, order[f.recognizer]))
         kept: list[Finding] = []
         last_of: dict[str, int] = {}
         reach: dict[int, int] = {}  # priority -> how far findings of it reach; few distinct priorities
@@ -253,6 +378,21 @@ class Engine:
                 kept.append(finding)
             reach[rank] = max(reach.get(rank, 0), finding.end)
         return kept
+
+
+def _new_set() -> re2.Set:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _SET_MEMORY
+    return re2.Set.SearchSet(options)
+
+
+def _add(to: re2.Set, pattern: str, seen: dict[str, int], by_index: list[list[_Compiled]], compiled: _Compiled) -> None:
+    """Add ``pattern`` once, and ``compiled`` to what it stands for."""
+    if pattern not in seen:
+        seen[pattern] = to.Add(pattern.encode())
+        by_index.append([])
+    by_index[seen[pattern]].append(compiled)
 
 
 def _following(data: bytes, position: int) -> int:
@@ -288,28 +428,6 @@ def encode(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return _SURROGATE.sub("\ufffd", text).encode()
-
-
-def _words(words: Sequence[str]) -> re.Pattern[str] | None:
-    """Any of ``words``, at the start of a word, in lower-case text. Alternatives of literals: nothing to backtrack."""
-    if not words:
-        return None
-    escaped = "|".join(re.escape(word.lower()) for word in sorted(words, key=len, reverse=True))
-    return re.compile(rf"(?<![^\W\d_])(?:{escaped})s?(?![a-z])")
-
-
-def _last(words: re.Pattern[str] | None, text: str) -> int:
-    """Where the last of ``words`` in ``text`` ends, or -1."""
-    end = -1
-    if words is not None and text:
-        for match in words.finditer(text):
-            end = match.end()
-    return end
-
-
-def _spaced(text: str) -> str:
-    """``customerSSN_no`` -> ``customer ssn no``: how keys are read for context words."""
-    return _CAMEL.sub(" ", text).replace("_", " ").replace("-", " ").lower()
 
 
 def _word(char: str) -> bool:

@@ -18,7 +18,12 @@ Validate = Callable[[str], bool]
 """Says whether a candidate is really of the type. Pure, and linear in the candidate's length."""
 
 Extend = Callable[[str, int, int], int]
-"""``(text, start, end) -> end``: carries a finding on past what the pattern matched; never moves the end back."""
+"""``(text, start, end) -> end``: carries a finding on past what the pattern matched; never moves the end back.
+
+It reads no further than :data:`EXTEND_REACH` characters past ``end``."""
+
+Settled = Callable[[str, int, int], bool]
+"""``(text, start, end)``: whether :data:`Extend` would say the same of ``text`` with anything at all after it."""
 
 MAX_LENGTH = 1000
 """Longest match of a pattern in characters: RE2 refuses larger repeats, and the retry cost is bounded by it."""
@@ -26,6 +31,10 @@ MAX_LENGTH = 1000
 
 class RecognizerError(PolicyError):
     """A recognizer cannot be used as it is written. The message names it and the remedy."""
+
+
+EXTEND_REACH = 16_384
+"""Characters past a match that an ``extend`` may read: an RSA-16384 key in PEM has 12,700."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +49,8 @@ class Recognizer:
     wants no letter or digit of any script directly before or after the match (``open_end``: only before); ``not_after`` and ``not_before`` are
     further characters that must not stand there (a full stop counts before a letter or digit only). ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
-    before a match, the nearer one decides. ``priority`` chooses the label when
+    before a match, the nearer one decides. ``settled`` lets a stream go on before ``extend`` has seen all that it may
+    read. ``priority`` chooses the label when
     findings overlap, and nothing else.
     """
 
@@ -49,6 +59,7 @@ class Recognizer:
     pattern: str
     validate: Validate | None = None
     extend: Extend | None = None
+    settled: Settled | None = None
     context: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     base_score: float = 0.9
@@ -72,6 +83,12 @@ class Recognizer:
                 raise RecognizerError(f"recognizer {self.name!r}: {name} is a list of strings, not one string")
         if not self.name or not self.type:
             raise RecognizerError(f"recognizer {self.name or self.pattern[:40]!r} needs a name and a type")
+
+    def extended(self, text: str, start: int, end: int) -> bool:
+        """Whether no further text can change where ``extend`` carries the match ``start..end`` of ``text``."""
+        if self.extend is None or len(text) >= end + EXTEND_REACH:
+            return True
+        return self.settled is not None and self.settled(text, start, end)
 
 
 def compile_pattern(recognizer: Recognizer, pattern: str | None = None) -> re2._Regexp:

@@ -13,6 +13,7 @@ import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Final, Protocol
 
 _CONFUSABLES = {
     # Cyrillic
@@ -85,6 +86,30 @@ class _Tags(dict[int, str]):
 
 
 _TAGS = _Tags()
+
+FOLD: Final[dict[int, str]] = _FOLD
+"""The table of the normalised reading, for :meth:`str.translate`."""
+
+TAGS: Final[dict[int, str]] = _TAGS
+"""The table of what Unicode tags spell."""
+
+
+class Reading(Protocol):
+    """A text to scan that was read from another; :meth:`span` maps a span of it back."""
+
+    @property
+    def original(self) -> str:
+        """What it was read from."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What to scan; the same object as the original where spans need no mapping."""
+        ...
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The characters of the original that ``start..end`` was read from."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Final
 from aiguard.detect.catalogue import assignments
 from aiguard.detect.entropy import random_token
 from aiguard.scan import Recognizer
+from aiguard.scan.recognizer import EXTEND_REACH
 
-_KEY_CAP: Final = 16_384
-"""Characters a private key may run on for: an RSA-16384 key in PEM has 12,700."""
+_KEY_CAP: Final = EXTEND_REACH
 
 _KEY_END: Final = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BODY: Final = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\-\"'|>]|\\[nr])*")
@@ -30,9 +30,18 @@ def _whole_key(text: str, start: int, end: int) -> int:
     return end if body is None else max(end, start + len(text[start : body.end()].rstrip()))
 
 
+def _key_ended(text: str, _start: int, end: int) -> bool:
+    return _KEY_END.search(text, end, min(len(text), end + _KEY_CAP)) is not None
+
+
 def _tail(text: str, start: int, end: int) -> int:
     match = _TOKEN_TAIL.match(text, end, min(len(text), end + _KEY_CAP))
     return end if match is None else start + len(text[start : match.end()].rstrip(".-="))
+
+
+def _tail_ended(text: str, _start: int, end: int) -> bool:
+    match = _TOKEN_TAIL.match(text, end)
+    return match is not None and match.end() < len(text)
 
 
 def _jwt(text: str) -> bool:
@@ -198,6 +207,7 @@ def _recognizer(name: str, pattern: str, source: str, shape: str) -> Recognizer:
         type="SECRET",
         pattern=pattern,
         extend=_tail if name == "onepassword_service" else None,
+        settled=_tail_ended if name == "onepassword_service" else None,
         validate=_aws_id if name == "aws_access_key_id" else random_token,
         priority=95,
         source=source,
@@ -211,6 +221,7 @@ RECOGNIZERS = (
         type="SECRET",
         pattern=r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d:",
         extend=_whole_key,
+        settled=_key_ended,
         boundary=False,
         priority=99,
         source="RFC 7468, RFC 4880",
@@ -226,6 +237,7 @@ RECOGNIZERS = (
         pattern=r"\b(?:eyJ|ewog)[A-Za-z0-9_\-]{8,500}\.[A-Za-z0-9_\-]{2,8}",
         validate=_jwt,
         extend=_tail,
+        settled=_tail_ended,
         priority=95,
         source="RFC 7519",
         examples=("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.SflKxwRJSMeKKF2QT4fw",),

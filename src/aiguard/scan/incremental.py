@@ -1,0 +1,359 @@
+"""Scanning a text that is still arriving, with the findings of the whole text (law 3).
+
+After every chunk the end of the text is held back from the first character that anything could still depend on:
+
+* a match of a pattern that may go on (the patterns' prefix closures, :mod:`aiguard.scan.closure`);
+* a run of characters that an encoded segment may be made of, which is decoded as a whole or not at all;
+* a match that a recognizer carries on past its pattern (a private key up to its END line);
+* a text that may be nothing but one value, for recognizers that want it alone;
+* token-like text, where a vault's tokens are looked for.
+
+What stands before that point is looked at once, with as much text before it as context words may use, in all three
+readings of :mod:`aiguard.scan.views`. A search is only ever cut between two spans that it stepped over at once, so that
+it goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate
+from typing import Final
+
+from aiguard.scan.closure import Mentions, NotClosed, Tails, alphabet_within, closure
+from aiguard.scan.engine import Engine, ScanFailed, encode
+from aiguard.scan.recognizer import Recognizer
+from aiguard.scan.views import FOLD, TAGS
+from aiguard.scan.window import Window
+from aiguard.scan.words import trigger
+from aiguard.types import Detector, Finding
+
+MAX_HELD: Final = 1 << 20
+"""Characters that a stream holds back before it refuses: more than any value, and as much as a segment is decoded."""
+
+_RUN_CLASS: Final = r"[A-Za-z0-9_.~@:/?&=+%\-]"
+_RUN: Final = re.compile(f"{_RUN_CLASS}+")
+_IN_RUN: Final = frozenset(char for char in map(chr, range(128)) if _RUN.match(char))
+_TAG: Final = re.compile("[\U000e0020-\U000e007e]")
+
+Literals = Callable[[str], Sequence[Finding]]
+
+
+class HeldTooLong(ScanFailed):
+    """More text may belong to one value than a stream holds. Nothing of it was let out; end the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next part of a text, settled: whatever follows, these are its findings. Offsets are characters of ``text``."""
+
+    text: str = field(default="", repr=False)
+    findings: Sequence[Finding] = ()
+
+
+_NOTHING: Final = Piece()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What an engine's streams hold back."""
+
+    tails: Tails
+    """For recognizers that need no words before a match; and for encoded segments."""
+    mentions: Mentions
+    worded: tuple[Tails, ...]
+    """For each recognizer that does: nothing is held for it while none of its words stands near."""
+    lone: Tails
+    """For recognizers that only ever report a whole text."""
+    longest_lone: int
+    opening: int
+    """Characters at the beginning that are held whole, for recognizers whose search differs in short texts."""
+    look_behind: int
+
+
+@lru_cache(maxsize=32)
+def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
+    """None where a pattern cannot be taken apart, so that a stream must keep everything."""
+    patterns = [_RUN_CLASS + "+", *also]
+    lone: list[Recognizer] = []
+    worded: list[tuple[str, Tails]] = []
+    opening = 0
+    try:
+        for recognizer in engine.recognizers:
+            if not alphabet_within(recognizer.pattern, _IN_RUN):
+                held = [closure(recognizer.pattern)]
+                if "." in recognizer.not_before:  # a full stop after a match speaks only with what follows it
+                    held.append(f"(?:{recognizer.pattern})\\.")
+                if _needs_words(recognizer, engine.threshold):
+                    worded.append((trigger(recognizer.context), Tails(held)))
+                else:
+                    patterns += held
+            if recognizer.alone_score:
+                lone.append(recognizer)
+                if recognizer.context and recognizer.base_score < engine.threshold and not _spoken(recognizer):
+                    opening = max(opening, recognizer.max_length)
+        return _Plan(
+            tails=Tails(patterns),
+            mentions=Mentions([pattern for pattern, _ in worded]),
+            worded=tuple(tails for _, tails in worded),
+            lone=Tails([closure(recognizer.pattern) for recognizer in lone]),
+            longest_lone=max((recognizer.max_length for recognizer in lone), default=0),
+            opening=opening,
+            look_behind=max((recognizer.context_window for recognizer in engine.recognizers), default=0) + 2,
+        )
+    except NotClosed:
+        return None
+
+
+def _needs_words(recognizer: Recognizer, threshold: float) -> bool:
+    """Whether a match counts only after words, which a search over figures alone can never step across."""
+    return bool(recognizer.context) and recognizer.base_score < threshold and _spoken(recognizer)
+
+
+def _spoken(recognizer: Recognizer) -> bool:
+    """Whether all its context words have letters, so that none of them stands within figures."""
+    return all(any(map(str.isalpha, word)) for word in recognizer.context)
+
+
+class _Reading:
+    """One reading of the text: as it stands (no table), normalised, or what its tags spell."""
+
+    __slots__ = ("_ends", "alone", "original", "pending", "table", "tail", "text")
+
+    def __init__(self, table: dict[int, str] | None, original: str, tail: str, *, alone: bool) -> None:
+        self.table = table
+        self.tail = tail
+        self.alone = alone
+        self.pending = ""
+        self.text = tail
+        self.original = ""
+        self._ends: list[int] | None = None
+        self.add(original)
+
+    def add(self, chunk: str) -> None:
+        self.original += chunk
+        if self.table is None:
+            self.pending = self.original
+            self.text = self.tail + self.original if self.tail else self.original
+        else:
+            self.pending += chunk.translate(self.table)
+            self.text = self.tail + self.pending
+            self._ends = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Characters of what is pending, from characters of ``text``."""
+        start, end = start - len(self.tail), end - len(self.tail)
+        if self.table is None:
+            return start, end
+        if self._ends is None:
+            table = self.table
+            self._ends = list(accumulate(len(table[ord(char)]) for char in self.original))
+        return bisect_right(self._ends, start), bisect_right(self._ends, end - 1) + 1
+
+    def held_from(self, plan: _Plan, *, keyed: bool) -> int:
+        """The first pending character that something could still depend on."""
+        if not self.pending:
+            return len(self.original)
+        data = encode(self.text)
+        at = plan.tails.start(data)
+        if plan.worded:
+            for index in range(len(plan.worded)) if keyed else plan.mentions.of(data):
+                at = min(at, plan.worded[index].start(data))
+        at = at if len(data) == len(self.text) else len(data[:at].decode())
+        if plan.longest_lone and self.alone and not keyed:
+            value = self.text.lstrip()
+            blank, value = len(self.text) - len(value), value.rstrip()
+            if value and (
+                len(value) <= plan.opening or (len(value) <= plan.longest_lone and not plan.lone.start(encode(value)))
+            ):
+                at = min(at, blank)
+        return len(self.original) if at >= len(self.text) else max(0, self.span(at, at + 1)[0])
+
+    def window(self, cut: int, *, last: bool) -> Window:
+        stop = len(self.tail) + (cut if self.table is None else len(self.original[:cut].translate(self.table)))
+        begin = len(self.tail)
+        if not self.text.isascii():
+            begin, stop = len(encode(self.tail)), len(encode(self.text[:stop]))
+        return Window(begin=begin, stop=stop, alone=self.alone and last, last=last)
+
+    def drop(self, cut: int, look_behind: int) -> None:
+        gone = self.original[:cut] if self.table is None else self.original[:cut].translate(self.table)
+        if gone:
+            self.alone = self.alone and not gone.strip()
+            self.tail = (self.tail + gone)[-look_behind:]
+        rest, self.original = self.original[cut:], ""
+        self.pending = ""
+        self.text = self.tail
+        self.add(rest)
+
+
+class IncrementalScan:
+    """The findings of a text that arrives in chunks: those of ``detector.detect(whole)``, whatever the chunks are.
+
+    Args:
+        detector: an :class:`~aiguard.scan.Engine`; any other detector makes the scan :attr:`buffered`.
+        context: the key or column head that the text stands under.
+        literals: finds further spans that never overlap one another, and ``also`` the RE2 closures of their patterns.
+        max_held: characters; beyond it :class:`HeldTooLong` is raised.
+
+    After an exception the scan is closed and holds nothing any more. One thread at a time.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        context: str = "",
+        literals: Literals | None = None,
+        also: Sequence[str] = (),
+        max_held: int = MAX_HELD,
+    ) -> None:
+        self._detector = detector
+        self._engine = detector if isinstance(detector, Engine) else None
+        self._plan = None if self._engine is None else _plan(self._engine, tuple(also))
+        self._context = context
+        self._literals = literals
+        self._max_held = max_held
+        self._raw = _Reading(None, "", "", alone=True)
+        self._fold: _Reading | None = None
+        self._tags: _Reading | None = None
+        self._later: list[str] = []
+        self._held = 0
+        self._in_run = False
+        self._waiting: tuple[_Reading, Recognizer, int, int] | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._held} characters held{', buffered' if self.buffered else ''})"
+
+    @property
+    def buffered(self) -> bool:
+        """Whether nothing comes out before the end, because the detector needs the whole text."""
+        return self._plan is None
+
+    @property
+    def held(self) -> int:
+        """Characters that are held back."""
+        return self._held
+
+    def feed(self, chunk: str) -> Piece:
+        """The part of the text that the chunk settled, often empty."""
+        if self._closed:
+            raise ValueError("this stream has ended; start a new one for another text")
+        try:
+            return self._feed(chunk)
+        except BaseException:
+            self._close()
+            raise
+
+    def finish(self) -> Piece:
+        """The rest. Nothing can be fed after it."""
+        if self._closed:
+            raise ValueError("this stream has ended; start a new one for another text")
+        try:
+            self._flush()
+            text = self._raw.original
+            if self._plan is None or self._engine is None:
+                found = list(self._detector.detect(text, context=self._context))
+                return Piece(text, [*found, *(self._literals(text) if self._literals else ())])
+            return self._release(self._engine, self._plan, len(text), last=True)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        self._raw, self._fold, self._tags = _Reading(None, "", "", alone=True), None, None
+        self._later, self._held, self._waiting = [], 0, None
+
+    def _feed(self, chunk: str) -> Piece:
+        if not chunk:
+            return _NOTHING
+        self._held += len(chunk)
+        if self._held > self._max_held:
+            raise HeldTooLong(
+                f"more than {self._max_held} characters may belong to one value or encoded segment, so the stream ends here"
+            )
+        self._later.append(chunk)
+        if self._plan is None or self._engine is None or (self._in_run and _RUN.fullmatch(chunk)):
+            return _NOTHING  # as long as a run goes on, none of it can be let go
+        self._flush()
+        if self._waiting is not None:
+            reading, recognizer, start, end = self._waiting
+            if not recognizer.extended(reading.text, start, end):
+                return _NOTHING
+            self._waiting = None
+        cut = min(reading.held_from(self._plan, keyed=bool(self._context)) for reading in self._readings())
+        cut = self._aligned(cut)
+        if cut <= 0:
+            self._in_run = _RUN.fullmatch(self._raw.original) is not None
+            return _NOTHING
+        return self._release(self._engine, self._plan, cut, last=False)
+
+    def _flush(self) -> None:
+        """Hand what has arrived to the readings, and begin those that it needs."""
+        chunk = self._later[0] if len(self._later) == 1 else "".join(self._later)
+        self._later = []
+        self._in_run = False
+        raw, fold = self._raw, self._fold
+        raw.add(chunk)
+        if fold is not None:
+            fold.add(chunk)
+            if fold.pending == raw.pending and fold.tail == raw.tail and fold.alone == raw.alone:
+                self._fold = None
+        elif not chunk.isascii():
+            fold = _Reading(FOLD, raw.original, raw.tail, alone=raw.alone)
+            self._fold = fold if fold.pending != raw.pending else None
+        if self._tags is not None:
+            self._tags.add(chunk)
+        elif not chunk.isascii() and _TAG.search(chunk):
+            self._tags = _Reading(TAGS, raw.original, "", alone=True)
+
+    def _readings(self) -> list[_Reading]:
+        return [reading for reading in (self._raw, self._fold, self._tags) if reading is not None]
+
+    def _aligned(self, cut: int) -> int:
+        """``cut``, or where the run that it would cut begins."""
+        text = self._raw.original
+        if cut < len(text) and text[cut] in _IN_RUN:
+            while cut > 0 and text[cut - 1] in _IN_RUN:
+                cut -= 1
+        return cut
+
+    def _release(self, engine: Engine, plan: _Plan, cut: int, *, last: bool) -> Piece:
+        found: list[Finding] = []
+        crossed: list[tuple[int, int]] = []
+        encoded = False
+        waiting = None
+        pending = self._raw.original
+        for reading in self._readings():
+            if not reading.pending:
+                continue
+            window = reading.window(cut, last=last)
+            encoded = engine.look(reading, window, found, context=self._context) or encoded
+            if window.waiting is not None and waiting is None:
+                waiting = (reading, *window.waiting)
+            for start, end in window.crossed:
+                beyond = end > len(reading.text)
+                left, right = reading.span(start, start + 1 if beyond else end)
+                crossed.append((left, len(pending) + 1 if beyond else right))
+        literals = self._literals(pending) if self._literals is not None else ()
+        crossed += [(literal.start, literal.end) for literal in literals]
+        if not last:
+            for start, end in sorted(crossed, reverse=True):
+                if start < cut < end:
+                    cut = self._aligned(start)
+        if cut <= 0 and not last:
+            self._waiting = waiting
+            return _NOTHING
+        text = pending[:cut]
+        findings = engine.settle(
+            text, [finding for finding in found if finding.start < cut], context=self._context, encoded=encoded
+        )
+        findings += [literal for literal in literals if literal.start < cut]
+        for reading in self._readings():
+            reading.drop(cut, plan.look_behind)
+        self._held -= cut
+        return Piece(text, findings)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import itertools
+import string
+
+import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiguard.detect import catalogue
+from aiguard.scan.closure import Mentions, NotClosed, Tails, alphabet_within, closure
+
+LETTERS = "ab"
+WORDS = ["".join(letters) for size in range(1, 6) for letters in itertools.product(LETTERS, repeat=size)]
+
+
+def matches(pattern: str, text: str) -> bool:
+    return bool(pattern) and re2.fullmatch(pattern, text) is not None
+
+
+pieces = st.sampled_from(["a", "b", "[ab]", "[^a]", ".", "(?i:A)", "ab"])
+patterns = st.recursive(
+    pieces,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map(lambda branches: f"(?:{'|'.join(branches)})"),
+        st.builds(lambda piece, n: f"(?:{piece})" + n, inner, st.sampled_from(["?", "*", "+", "{2}", "{1,2}", "{0,2}?", "{2,}", "{0}"])),
+        inner.map(lambda piece: f"({piece})"),
+    ),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=200)
+@given(patterns)
+def test_a_closure_matches_exactly_the_non_empty_prefixes_of_matches(pattern: str) -> None:
+    closed = closure(pattern)
+    # A prefix of up to three letters of some match of up to five: longer matches of these patterns repeat themselves.
+    whole = [word for word in WORDS if matches(pattern, word)]
+    prefixes = {word[:size] for word in whole for size in range(1, len(word) + 1)}
+    for word in WORDS:
+        if word in prefixes:
+            assert matches(closed, word)
+        elif len(word) <= 2 and matches(closed, word):
+            assert any(matches(pattern, word + rest) for rest in _endings(10))
+
+
+def _endings(longest: int):
+    for size in range(longest + 1):
+        yield from ("".join(letters) for letters in itertools.product(LETTERS, repeat=size))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefixes", "others"),
+    [
+        (r"ab{2}c", ["a", "ab", "abb", "abbc"], ["", "b", "abc", "abbcc"]),
+        (r"(?i)Key: \d{2,3}", ["k", "KEY", "key: ", "key: 1", "Key: 123"], ["key:1", "key: 1234"]),
+        (r"\bab\b", ["a", "ab"], ["abc"]),
+        (r"(?:a{2}b){2}", ["aabaab", "aabaa", "aab"], ["aba", "aabaaba"]),
+        (r"(?s)<.>", ["<", "<\n", "<\n>"], [">"]),
+        (r"é+x", ["é", "éé", "ééx"], ["x"]),
+        (r"", [], ["", "a"]),
+    ],
+)
+def test_what_a_closure_matches(pattern: str, prefixes: list[str], others: list[str]) -> None:
+    closed = closure(pattern)
+    assert [text for text in prefixes if not matches(closed, text)] == []
+    assert [text for text in others if matches(closed, text)] == []
+
+
+@pytest.mark.parametrize("recognizer", catalogue(), ids=lambda recognizer: recognizer.name)
+def test_every_prefix_of_every_match_in_the_catalogue_is_held(recognizer) -> None:
+    tails = Tails([closure(recognizer.pattern)])
+    program = re2.compile(recognizer.pattern)
+    for example in recognizer.examples:
+        for match in program.finditer(example):
+            for end in range(match.start() + 1, match.end() + 1):
+                data = example[:end].encode()
+                assert tails.start(data) <= len(example[: match.start()].encode())
+
+
+@pytest.mark.parametrize("pattern", [r"(?<=a)b", r"(a)\1", r"\pLx", r"[[:alpha:]]x", "a{,3}", r"(?>a)b", "\ud800", "("])
+def test_what_the_two_syntaxes_do_not_share_is_refused(pattern: str) -> None:
+    with pytest.raises(NotClosed):
+        closure(pattern)
+
+
+def test_tails_begin_where_the_longest_possible_match_does() -> None:
+    tails = Tails([closure(r"\d{2} \d{2}"), closure("xyz")])
+    assert tails.start(b"12 34") == 0
+    assert tails.start(b"12 34 ") == 3
+    assert tails.start(b"12 34a") == 6
+    assert tails.start(b"ab 12 ") == 3
+    assert tails.start("é 12 xy".encode()) == 6
+    assert tails.start(b"") == 0
+    assert Tails([]).start(b"abc") == 3
+
+
+def test_an_alphabet_is_judged_with_what_re2_folds_into_it() -> None:
+    letters = frozenset(string.ascii_letters)
+    assert alphabet_within("[a-z]{3}X?|(?:b|c)+", letters)
+    assert alphabet_within("(?i)abc", letters)
+    assert not alphabet_within("(?i)ask", letters)
+    assert not alphabet_within("(?i)[a-z]", letters)
+    assert not alphabet_within(r"a\d", letters)
+    assert not alphabet_within("[^a]", letters)
+    assert not alphabet_within("a.", letters)
+    assert not alphabet_within("é", letters)
+
+
+def test_mentions_are_the_patterns_that_occur() -> None:
+    mentions = Mentions(["phone", "ssn", "tax id"])
+    assert sorted(mentions.of(b"my ssn and phone")) == [0, 1]
+    assert mentions.of(b"nothing") == []
