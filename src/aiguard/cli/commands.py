@@ -19,9 +19,12 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "audit": "aiguard.cli.audit:audit",
         "db": "aiguard.cli.database:database",
         "demo": "aiguard.cli.demo:demo",
+        "eval": "aiguard.cli.evaluate:evaluate",
         "explain": "aiguard.cli.explain:explain",
         "policy": "aiguard.cli.policy:policy",
         "prune": "aiguard.cli.prune:prune",
+        "scan": "aiguard.cli.scan:scan",
+        "types": "aiguard.cli.kinds:types",
     }
 )
 """Command name to ``module:object``. A new command is one line here and a module beside this one."""

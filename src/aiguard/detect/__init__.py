@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from aiguard.detect.catalogue import catalogue
 from aiguard.detect.default import default_detector
+from aiguard.detect.describe import TypeDescription, described_types, types_table
 from aiguard.detect.kinds import TypeInfo, known_types
 from aiguard.detect.parts import detect_parts, joined_texts
 from aiguard.detect.sensitivity import sensitivity_of
 
-__all__ = ["TypeInfo", "catalogue", "default_detector", "detect_parts", "joined_texts", "known_types", "sensitivity_of"]
+__all__ = [
+    "TypeDescription",
+    "TypeInfo",
+    "catalogue",
+    "default_detector",
+    "described_types",
+    "detect_parts",
+    "joined_texts",
+    "known_types",
+    "sensitivity_of",
+    "types_table",
+]

@@ -39,6 +39,7 @@ _BY_FAMILY = {
     "financial": Sensitivity.RESTRICTED,
     "national": Sensitivity.RESTRICTED,
     "network": Sensitivity.INTERNAL,
+    "papers": Sensitivity.RESTRICTED,
     "secrets": Sensitivity.RESTRICTED,
     "ner": Sensitivity.CONFIDENTIAL,
 }

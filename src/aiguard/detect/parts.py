@@ -1,34 +1,49 @@
-"""Detection over the parts of a body: each part by itself, and across the seams of one message.
+"""Detection over the parts of a body: each part by itself, across the seams of one message, and behind its escapes.
 
-A model reads the text parts of one message as one text, so a card number cut into two content parts is still a card number.
-Parts of the same message are therefore also looked at joined, and what crosses a seam is found in each part it touches.
+A model reads the text parts of one message as one text, so a card number cut into two content parts is still a card number,
+and a password after "my password is" in the part before is still a password. Parts of the same message are therefore also
+looked at joined. A model also reads JSON that was pasted into a text, so a text with backslash escapes is looked at once more
+as it reads without them.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
+from typing import Final
 
 from aiguard.types import Detector, Finding, Part, PartKind
 
+MAX_ESCAPE_DEPTH: Final = 3
+"""Levels of escapes that are read: JSON in a JSON string in a JSON string."""
 
-def _message(part: Part) -> tuple[str, str, str, str] | None:
-    """What a part shares with its neighbours of the same message: role, first two pointer steps and field name."""
-    steps = part.pointer.split("/")
-    if part.kind is not PartKind.TEXT or part.channel != "prose" or len(steps) < 4:
-        return None
-    name = next((step for step in reversed(steps) if not step.isdigit()), "")
-    return part.role, steps[1], steps[2], name
+_ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(["\'\\/bfnrt0]))')
+_PLAIN: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 
 
-def _groups(parts: Sequence[Part]) -> list[list[int]]:
-    """Indexes of the parts that make up one message, for every message of more than one text part."""
-    groups: dict[tuple[str, str, str, str], list[int]] = {}
-    for index, part in enumerate(parts):
-        key = _message(part)
-        if key is not None and part.text:
-            groups.setdefault(key, []).append(index)
-    return [group for group in groups.values() if len(group) > 1]
+def detect_text(detector: Detector, text: str, *, context: str = "") -> list[Finding]:
+    """The findings of one text, as it stands and as it reads once its escapes are read. Offsets are the text's own.
+
+    Raises whatever the detector raises.
+    """
+    found = list(detector.detect(text, context=context))
+    view, starts = text, None
+    for _ in range(MAX_ESCAPE_DEPTH):
+        if "\\" not in view:
+            break
+        read = _Unescaped(view)
+        if not read.changed:
+            break
+        view = read.text
+        starts = [read] if starts is None else [*starts, read]
+        for finding in detector.detect(view, context=context):
+            start, end = finding.start, finding.end
+            for level in reversed(starts):
+                start, end = level.original(start), level.original(end)
+            found.append(replace(finding, start=start, end=end))
+    return found if starts is None else _without_repeats(found)
 
 
 def joined_texts(parts: Sequence[Part]) -> list[str]:
@@ -41,31 +56,72 @@ def detect_parts(detector: Detector, parts: Sequence[Part]) -> list[list[Finding
 
     Raises whatever the detector raises: a part that could not be looked at must stop the exchange.
     """
-    found = [list(detector.detect(part.text, context=part.context)) for part in parts]
+    found = [detect_text(detector, part.text, context=part.context) for part in parts]
     for group in _groups(parts):
-        text = "".join(parts[index].text for index in group)
         starts = [0]
         for index in group:
             starts.append(starts[-1] + len(parts[index].text))
-        for finding in detector.detect(text):
-            touched = [
-                (
-                    index,
-                    max(finding.start, start) - start,
-                    min(finding.end, end) - start,
-                )
-                for index, (start, end) in zip(group, pairwise(starts), strict=True)
-                if finding.start < end and finding.end > start
-            ]
-            if len(touched) < 2:
-                continue
-            for index, start, end in touched:
-                piece = Finding(
-                    type=finding.type,
-                    start=start,
-                    end=end,
-                    score=finding.score,
-                    recognizer=finding.recognizer,
-                )
-                found[index].append(piece)
-    return [sorted(findings, key=lambda f: (f.start, f.end)) for findings in found]
+        for finding in detect_text(detector, "".join(parts[index].text for index in group)):
+            position = bisect_right(starts, finding.start) - 1
+            while position < len(group) and starts[position] < finding.end:
+                left, right = starts[position], starts[position + 1]
+                piece = replace(finding, start=max(finding.start, left) - left, end=min(finding.end, right) - left)
+                found[group[position]].append(piece)
+                position += 1
+    return [_without_repeats(findings) for findings in found]
+
+
+def _message(part: Part) -> tuple[str, str, str, str] | None:
+    """What a part shares with its neighbours: role, first two pointer steps and field name.
+
+    An assistant's message items are read as one text (``output_text`` joins them), so their number does not count.
+    """
+    steps = part.pointer.split("/", 3)
+    if part.kind is not PartKind.TEXT or part.channel != "prose" or len(steps) < 4:
+        return None
+    name = next((step for step in reversed(steps[3].split("/")) if not step.isdigit()), "")
+    return part.role, steps[1], "" if part.role == "assistant" else steps[2], name
+
+
+def _groups(parts: Sequence[Part]) -> list[list[int]]:
+    """Indexes of the parts that make up one message, for every message of more than one text part."""
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
+    for index, part in enumerate(parts):
+        key = _message(part) if part.text else None
+        if key is not None:
+            groups.setdefault(key, []).append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _without_repeats(findings: list[Finding]) -> list[Finding]:
+    """Sorted by start, each span and type once."""
+    unique = {(finding.start, finding.end, finding.type): finding for finding in findings}
+    return sorted(unique.values(), key=lambda finding: (finding.start, finding.end))
+
+
+class _Unescaped:
+    """A text with one level of backslash escapes read, and where its characters stand in the original."""
+
+    def __init__(self, text: str) -> None:
+        pieces: list[str] = []
+        self._views: list[int] = [0]
+        self._originals: list[int] = [0]
+        done = length = 0
+        for match in _ESCAPE.finditer(text):
+            pieces.append(text[done : match.start()])
+            length += match.start() - done
+            code = match[1] or match[2]
+            pieces.append(chr(int(code, 16)) if code else _PLAIN.get(match[3], match[3]))
+            # The escape itself is one character; what follows is shifted by what the escape took more.
+            self._views += (length, length + 1)
+            self._originals += (match.start(), match.end())
+            length += 1
+            done = match.end()
+        pieces.append(text[done:])
+        self.changed = done > 0
+        self.text = "".join(pieces)
+
+    def original(self, position: int) -> int:
+        """The original offset of the character that begins at ``position`` of the view."""
+        index = bisect_right(self._views, position) - 1
+        return self._originals[index] + position - self._views[index]

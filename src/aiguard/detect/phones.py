@@ -15,6 +15,8 @@ _DATE: Final = re.compile(
     r"(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)?\d\d)(?:[ T]\d\d.?)?"
 )
+_AMOUNT: Final = re.compile(r"\d+\.\d+|\d{1,3}(?:\.\d{3})+")
+_YEAR: Final = re.compile(r"(?:19|20)\d\d[-./ ]\d{1,3}")
 # Regions whose national format (without a country code) is tried where the words before it speak of a telephone.
 _TYPES: Final = (
     "fixed_line",
@@ -90,9 +92,15 @@ def _anywhere(digits: str) -> bool:
 
 
 def anywhere(text: str) -> bool:
-    """A number that some country has assigned, with its national prefix, its country code or without either."""
+    """A number that some country has assigned, with its national prefix, its country code or without either.
+
+    It must be written as telephone numbers are: figures in one run are any number, figures parted by full stops in
+    threes are an amount, and two groups of four and three or fewer begin with a year.
+    """
     digits = _digits(text)
-    if len(set(digits)) < 3 or _DATE.fullmatch(text) or re.fullmatch(r"\d+\.\d+", text):
+    if text.isdigit() or len(set(digits)) < 3 or _DATE.fullmatch(text):
+        return False
+    if _AMOUNT.fullmatch(text) or _YEAR.fullmatch(text):
         return False
     return _anywhere(digits)
 

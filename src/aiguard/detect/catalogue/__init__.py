@@ -5,15 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from aiguard.detect.catalogue import contact, financial, national, network, secrets
+from aiguard.detect.catalogue import (
+    contact,
+    financial,
+    national,
+    national_africa_oceania,
+    national_americas,
+    national_asia,
+    national_europe_east,
+    national_europe_north,
+    national_europe_south,
+    national_europe_west,
+    network,
+    papers,
+    secrets,
+)
 from aiguard.scan import Recognizer
 
 FAMILIES: Mapping[str, tuple[Recognizer, ...]] = MappingProxyType(
     {
         "contact": contact.RECOGNIZERS,
         "financial": financial.RECOGNIZERS,
-        "national": national.RECOGNIZERS,
+        "national": (
+            *national.RECOGNIZERS,
+            *national_europe_west.RECOGNIZERS,
+            *national_europe_south.RECOGNIZERS,
+            *national_europe_north.RECOGNIZERS,
+            *national_europe_east.RECOGNIZERS,
+            *national_americas.RECOGNIZERS,
+            *national_asia.RECOGNIZERS,
+            *national_africa_oceania.RECOGNIZERS,
+        ),
         "network": network.RECOGNIZERS,
+        "papers": papers.RECOGNIZERS,
         "secrets": secrets.RECOGNIZERS,
     }
 )

@@ -148,8 +148,8 @@ RECOGNIZERS = (
         max_length=48,
         priority=19,
         source="phonenumbers metadata of every region, for a text that is nothing but the number",
-        examples=("0761-234567", "9676338855"),
-        counter_examples=("take 0761-234567", "0000000"),
+        examples=("0761-234567", "(0761) 234567"),
+        counter_examples=("take 0761-234567", "0000000", "9676338855", "16.954.231", "2000-366"),
     ),
     Recognizer(
         name="phone_labelled",

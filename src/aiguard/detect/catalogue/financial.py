@@ -144,4 +144,15 @@ RECOGNIZERS = (
         examples=("0x52908400098527886E0F7030069857D2E4169EE7",),
         counter_examples=("0x5290840009852788",),
     ),
+    Recognizer(
+        name="crypto_testnet",
+        type="CRYPTO",
+        pattern=r"\b(?:tb1|bcrt1)[02-9ac-hj-np-z]{25,71}\b",
+        base_score=0.8,
+        max_length=80,
+        priority=66,
+        source="Bitcoin BIP 173, test networks",
+        examples=("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",),
+        counter_examples=("tb1qw508d6",),
+    ),
 )

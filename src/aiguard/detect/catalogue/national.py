@@ -7,12 +7,10 @@ the first candidate of a kind is met.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib import import_module
 from typing import Final
 
+from aiguard.detect.catalogue.numbers import ALONE, checked
 from aiguard.scan import Recognizer
-from aiguard.scan.recognizer import Validate
 
 _SSN_CONTEXT: Final = ("ssn", "social security", "social security number", "soc sec", "ss#", "ssid", "social")
 
@@ -36,17 +34,8 @@ def _rrn(text: str) -> bool:
     return 1 <= int(text[2:4]) <= 12 and 1 <= int(text[4:6]) <= 31
 
 
-@lru_cache(maxsize=64)
-def _checked(module: str) -> Validate:
-    """The ``is_valid`` of a ``python-stdnum`` module, refusing runs of one digit as well."""
-
-    def valid(text: str) -> bool:
-        if len({char for char in text if char.isalnum()}) < 3:
-            return False
-        return bool(import_module(f"stdnum.{module}").is_valid(text))
-
-    return valid
-
+# Of these fewer than one ordinary number in fifty passes, so a text that is nothing but one is reported.
+_ALONE: Final = frozenset({"au_abn", "br_cpf_plain", "de_tax_id", "pl_pesel", "se_personnummer_plain"})
 
 # name, type, pattern, stdnum module, words before it, score without them, source, example, counter-example
 _CHECKED: Final = (
@@ -58,16 +47,18 @@ _CHECKED: Final = (
     ("es_nie", "ES_NIE", r"(?i)\b[XYZ][ \-]?\d{7}[ \-]?[A-Z]\b", "es.nie", ("nie", "extranjero"), 0.8, "Spain, Ministerio del Interior", "X-2482300W", "X-2482300A"),
     ("it_fiscal_code", "IT_FISCAL_CODE", r"(?i)\b[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", "it.codicefiscale", ("codice fiscale",), 0.9, "Italy, Agenzia delle Entrate", "RCCMNL83S18D969H", "RCCMNL83S18D969"),
     ("pl_pesel", "PL_PESEL", r"\b\d{11}\b", "pl.pesel", ("pesel",), 0.1, "Poland, PESEL", "PESEL: 44051401359", "44051401358"),
-    ("de_tax_id", "DE_TAX_ID", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "de.idnr", ("steuer-id", "steuer id", "steueridentifikationsnummer", "steuernummer", "idnr", "tax id", "tin"), 0.1, "Germany, § 139b AO", "Steuer-ID 36 574 261 809", "36574261809"),
+    ("de_tax_id", "DE_TAX_ID", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "de.idnr", ("steuer-id", "steuer id", "steueridentifikationsnummer", "steuernummer", "idnr", "tax id", "tin"), 0.1, "Germany, § 139b AO", "Steuer-ID 36 574 261 809", "qty 36574261809"),
     ("se_personnummer", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{6}[\-+]\d{4}\b", "se.personnummer", ("personnummer",), 0.7, "Sweden, Skatteverket", "880320-0016", "880320-0018"),
-    ("in_aadhaar", "IN_AADHAAR", r"\b[2-9]\d{3}[ \-]\d{4}[ \-]\d{4}\b", "in_.aadhaar", ("aadhaar", "aadhar", "uid"), 0.7, "India, UIDAI (Verhoeff)", "2341-2341-2346", "2341-2341-2347"),
+    ("in_aadhaar", "IN_AADHAAR", r"\b[2-9]\d{3}[ \-:]\d{4}[ \-:]\d{4}\b", "in_.aadhaar", ("aadhaar", "aadhar", "uid"), 0.7, "India, UIDAI (Verhoeff)", "2341-2341-2346", "2341-2341-2347"),
     ("in_pan", "IN_PAN", r"\b[A-Z]{3}[ABCFGHLJPTK][A-Z]\d{4}[A-Z]\b", "in_.pan", ("pan", "permanent account"), 0.7, "India, Income Tax Department", "ACUPA7085R", "ACUXA7085R"),
     ("in_aadhaar_plain", "IN_AADHAAR", r"\b[2-9]\d{11}\b", "in_.aadhaar", ("aadhaar", "aadhar", "aadhaar number"), 0.1, "India, UIDAI (Verhoeff)", "Aadhaar 234123412346", "qty 234123412346"),
-    ("se_personnummer_plain", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{10}\b", "se.personnummer", ("personnummer", "pnr"), 0.1, "Sweden, Skatteverket", "personnummer 8803200016", "qty 8803200016"),
+    ("se_personnummer_plain", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{10}\b", "se.personnummer", ("personnummer", "pnr", "personal identity", "personal identity code", "identity code", "personal number"), 0.1, "Sweden, Skatteverket", "personnummer 8803200016", "qty 8803200016"),
     ("br_cpf", "BR_CPF", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", "br.cpf", ("cpf",), 0.9, "Brazil, Receita Federal", "390.533.447-05", "390.533.447-06"),
+    ("br_cpf_plain", "BR_CPF", r"\b\d{11}\b", "br.cpf", ("cpf",), 0.1, "Brazil, Receita Federal", "CPF 39053344705", "qty 39053344705"),
+    ("ca_sin_plain", "CA_SIN", r"\b[1-9]\d{8}\b", "ca.sin", ("sin", "social insurance", "social insurance number", "nas"), 0.1, "Service Canada", "SIN 130692544", "qty 130692544"),
     ("fr_nir", "FR_NIR", r"\b[12][ ]?\d{2}[ ]?(?:0[1-9]|1[0-2]|[2-9]\d)[ ]?(?:\d{2}|2[AB])[ ]?\d{3}[ ]?\d{3}[ ]?\d{2}\b", "fr.nir", ("sécurité sociale", "nir", "insee"), 0.8, "France, INSEE", "2 95 10 99 126 111 93", "2 95 10 99 126 111 94"),
     ("nl_bsn", "NL_BSN", r"\b\d{9}\b", "nl.bsn", ("bsn", "burgerservicenummer", "sofinummer"), 0.1, "Netherlands, Wet algemene bepalingen burgerservicenummer", "BSN 111222333", "111222333"),
-    ("au_abn", "AU_ABN", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.abn", ("abn", "australian business number"), 0.1, "Australian Business Register", "ABN 83 914 571 673", "83914571673"),
+    ("au_abn", "AU_ABN", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.abn", ("abn", "australian business number"), 0.1, "Australian Business Register", "ABN 83 914 571 673", "qty 83914571673"),
     ("au_tfn", "AU_TFN", r"\b\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.tfn", ("tfn", "tax file number"), 0.1, "Australian Taxation Office", "TFN 123 456 782", "qty 123456782"),
 )  # fmt: skip
 
@@ -76,7 +67,7 @@ RECOGNIZERS = (
     Recognizer(
         name="us_ssn",
         type="US_SSN",
-        pattern=r"\b\d{3}-\d{2}-\d{4}\b",
+        pattern=r"\b\d{3}(?:-\d{2}-|\.\d{2}\.)\d{4}\b",
         validate=_ssn,
         context=_SSN_CONTEXT,
         base_score=0.8,
@@ -180,9 +171,10 @@ RECOGNIZERS = (
             name=name,
             type=type,
             pattern=pattern,
-            validate=_checked(module),
+            validate=checked(module),
             context=context,
             base_score=score,
+            alone_score=ALONE if name in _ALONE else 0.0,
             max_length=32,
             priority=61,
             source=source,

@@ -84,4 +84,18 @@ RECOGNIZERS = (
         examples=("00:1A:2b:3C:4d:5E", "on 001a.2b3c.4d5e now"),
         counter_examples=("12-34-56-78-90-12", "00:1A:2B:3C:4D"),
     ),
+    Recognizer(
+        name="mac_in_context",
+        type="MAC_ADDRESS",
+        pattern=r"\b(?:[0-9A-Fa-f]{16}|[0-9A-Fa-f]{12}|(?:[0-9A-Fa-f]{2} ){5}[0-9A-Fa-f]{2})\b",
+        context=("mac", "mac address", "hardware address", "adapter address", "ethernet address", "bssid", "eui"),
+        base_score=0.1,
+        context_score=0.8,
+        context_window=32,
+        max_length=20,
+        priority=54,
+        source="IEEE 802, EUI-48 and EUI-64 without separators",
+        examples=("MAC 001A2B3C4D5E", "adapter address is 00 1a 2b 3c 4d 5e"),
+        counter_examples=("build 001A2B3C4D5E", "MAC address unknown"),
+    ),
 )

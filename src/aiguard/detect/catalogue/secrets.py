@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from typing import Final
@@ -51,6 +52,20 @@ def _jwt(text: str) -> bool:
         return isinstance(fields, dict) and ("alg" in fields or "typ" in fields or "kid" in fields)
     except (binascii.Error, ValueError, RecursionError):
         return False
+
+
+# SHA-256 (the first 16 digits) of keys that Google publishes as samples in its Firebase SDK for Android: no secrets.
+_PUBLISHED: Final = frozenset(
+    {
+        "2037abcaffb2b777", "27a9a42931dff7eb", "37f8f09bdf12c2f2", "3a8b61d0f636b007", "3f370c9dd8225c63",
+        "49f777db995e8260", "4c98242dcadc8b29", "8731261cb72d8626", "a19f89ab3555eac1", "a6c814bc555ae62c",
+        "dc0fcf046c61640c", "e4a5542bb7fd7b67", "ea9bb1082cf95663", "eb540d2b6ee2a0a4", "f56e323494a6ffc2",
+    }
+)  # fmt: skip
+
+
+def _google_key(text: str) -> bool:
+    return random_token(text) and hashlib.sha256(text.encode()).hexdigest()[:16] not in _PUBLISHED
 
 
 def _aws_id(text: str) -> bool:
@@ -208,7 +223,7 @@ def _recognizer(name: str, pattern: str, source: str, shape: str) -> Recognizer:
         pattern=pattern,
         extend=_tail if name == "onepassword_service" else None,
         settled=_tail_ended if name == "onepassword_service" else None,
-        validate=_aws_id if name == "aws_access_key_id" else random_token,
+        validate={"aws_access_key_id": _aws_id, "google_api_key": _google_key}.get(name, random_token),
         priority=95,
         source=source,
         examples=(f"use {_example(shape)} please",) if shape else (),

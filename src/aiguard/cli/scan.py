@@ -1,0 +1,108 @@
+"""``aiguard scan``: what is in a file, and the file without it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import click
+from rich.table import Table
+
+from aiguard import detect
+from aiguard.cli.output import INVALID, console, fail, out
+from aiguard.redact import redact
+from aiguard.types import Finding, Operator
+
+STDIN: Final = "-"
+
+MAX_BYTES: Final = 256 << 20
+"""Bytes of one file; what is larger is refused, since a file is read whole."""
+
+_REPLACE: Final = {"*": Operator(name="replace")}
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|-")
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object a file.")
+@click.option("--redact", "as_text", is_flag=True, help="Print the text with every finding replaced.")
+def scan(files: Sequence[str], *, as_data: bool, as_text: bool) -> None:
+    """Report identifiers and credentials in text files; exit with 1 when there are any."""
+    if as_data and as_text:
+        raise click.UsageError("--json and --redact exclude each other")
+    if STDIN in files and len(files) > 1:
+        raise click.UsageError("- (standard input) stands alone")
+    detector = detect.default_detector()
+    dirty = False
+    for name, text in _texts(files):
+        findings = detector.detect(text)
+        dirty = dirty or bool(findings)
+        if as_text:
+            clean = redact(text, findings, _REPLACE, vault=None, pseudonym=None).text
+            click.echo(clean.encode("utf-8", "surrogateescape"), nl=False)
+        elif as_data:
+            out(json.dumps({"file": name, "findings": list(_rows(text, findings))}, ensure_ascii=True))
+        else:
+            _show(name, text, findings)
+    if dirty:
+        raise SystemExit(INVALID)
+
+
+def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Name and text of each file. Bytes that are not UTF-8 come back as they were when the text is written again."""
+    for name in names:
+        try:
+            if name == STDIN:
+                data = _read(sys.stdin.buffer)
+            else:
+                with Path(name).open("rb") as file:
+                    data = _read(file)
+        except OSError as error:
+            fail(f"{name}: cannot be read: {error.strerror or type(error).__name__}")
+        if data is None:
+            fail(f"{name}: is larger than {MAX_BYTES >> 20} MiB; split it")
+        yield name, data.decode("utf-8", "surrogateescape")
+
+
+def _read(file: BinaryIO) -> bytes | None:
+    data = file.read(MAX_BYTES + 1)
+    return None if len(data) > MAX_BYTES else data
+
+
+def _rows(text: str, findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
+    """Findings with the line and column (from 1) they start at; never what was found."""
+    line, line_start, position = 1, 0, 0
+    for finding in findings:
+        line += text.count("\n", position, finding.start)
+        position = max(position, finding.start)
+        line_start = text.rfind("\n", 0, finding.start) + 1 if line > 1 else 0
+        yield {
+            "type": finding.type,
+            "line": line,
+            "column": finding.start - line_start + 1,
+            "start": finding.start,
+            "end": finding.end,
+            "score": finding.score,
+            "recognizer": finding.recognizer,
+        }
+
+
+def _show(name: str, text: str, findings: Sequence[Finding]) -> None:
+    if not findings:
+        out(f"{name}: nothing found")
+        return
+    table = Table(title=name, title_justify="left", box=None, padding=(0, 2))
+    for heading in ("line", "column", "characters", "type", "score", "recognizer"):
+        table.add_column(heading, justify="right" if heading in {"line", "column", "characters", "score"} else "left")
+    for row, finding in zip(_rows(text, findings), findings, strict=True):
+        table.add_row(
+            str(row["line"]),
+            str(row["column"]),
+            str(finding.end - finding.start),
+            finding.type,
+            f"{finding.score:.2f}",
+            finding.recognizer,
+        )
+    console().print(table)

@@ -1,0 +1,308 @@
+"""Numbers of papers, accounts and vehicles that only the words before them give away, whatever country they are from.
+
+``My passport number is …``, ``VAT no. …``, ``Kennzeichen …``: no check digit can be known without the country, so the
+words decide, in the languages that people write them in. Countries' own types, which can check, have priority.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from aiguard.detect.catalogue import checks
+from aiguard.detect.catalogue.numbers import checked
+from aiguard.scan import Recognizer
+
+_DATE: Final = re.compile(
+    r"(?:(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:19|20)?\d\d)"
+)
+_MONTH: Final = (
+    r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]vrier|m[aä]r(?:ch|z|s|zo|ço)?|apr(?:il|ile)?|avril|abril|ma[yi]|mayo|maggio|maio"
+    r"|june?|juni|juin|junio|giugno|junho|july?|juli|juillet|julio|luglio|julho|aug(?:ust)?|ao[uû]t|agosto|sep(?:t(?:ember)?)?|septembre"
+    r"|septiembre|settembre|setembro|o[ck]t(?:ober|obre|ubre)?|ottobre|outubro|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember|embre|embro)?"
+    r"|d[ée]cembre|diciembre|dicembre|enero|gennaio|janeiro|febrero|febbraio|fevereiro)"
+)
+
+
+def _value(text: str) -> bool:
+    """Four digits or more, or letters and two digits; each group but the first has a digit; not a date."""
+    if _DATE.fullmatch(text):
+        return False
+    groups = re.split(r"[ .\-/]", text)
+    digits = sum(char.isdigit() for char in text)
+    if any(not any(char.isdigit() for char in group) for group in groups[1:]):
+        return False
+    return len(groups[0]) <= 4 if groups[0].isalpha() else digits >= 2
+
+
+def _long(text: str) -> bool:
+    return _value(text) and sum(char.isdigit() for char in text) >= 5
+
+
+def _plate(text: str) -> bool:
+    """Four to nine letters and digits, at least one digit, at most four groups."""
+    letters = sum(char.isalpha() for char in text)
+    digits = sum(char.isdigit() for char in text)
+    return 4 <= letters + digits <= 9 and digits >= 1 and letters >= 1 and not text.isalpha()
+
+
+def _postcode(text: str) -> bool:
+    return any(char.isdigit() for char in text) and 3 <= sum(char.isalnum() for char in text) <= 9
+
+
+_ANY: Final = r"\b[A-Z0-9]{1,20}(?:[.\-/ ][A-Z0-9]{1,15}){0,5}\b"
+
+# type, pattern, check, words before it, words that speak against it, window, example, counter-example
+_WORDED: Final = (
+    (
+        "ID_NUMBER", _ANY, _long,
+        ("id number", "id no", "id card", "id card number", "identity number", "identity card", "identity card number", "national id",
+         "national id number", "national identification number", "national identity number", "identification number", "personal number",
+         "personal identity code", "personal id", "personal code", "citizen id", "resident id", "ausweisnummer", "personalausweis", "identitätsnummer", "identifikationsnummer",
+         "carte d'identité", "numéro d'identité", "número de identidad", "documento de identidad", "cédula", "número de documento", "carta d'identità",
+         "numero di identità", "cartão de cidadão", "bilhete de identidade", "identiteitsnummer", "identiteitskaart", "numer dowodu", "dowód osobisty",
+         "číslo občanského průkazu", "személyi igazolvány", "kimlik numarası", "kimlik no", "удостоверение личности", "номер паспорта", "身份证", "身份证号码",
+         "身分證", "身分證字號", "身份證", "身分証番号", "주민등록번호", "신분증", "เลขบัตรประชาชน", "رقم الهوية", "بطاقة الهوية", "کد ملی", "पहचान पत्र", "תעודת זהות", "nomor ktp"),
+        ("vehicle", "order", "transaction", "ticket", "device", "product", "case", "session", "build"), 36,
+        "My ID number is 54810-77", "the ID card office at 12 o'clock",
+    ),
+    (
+        "PASSPORT", r"\b[A-Z]{0,3}[ \-]?\d{4,9}[A-Z]{0,2}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", checks.has_digits,
+        ("passport", "passport number", "passport no", "passport id", "passeport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passaporto",
+         "passaporte", "paspoort", "paspoortnummer", "paszport", "paszportu", "pasnummer", "passnummer", "passi", "útlevél", "pașaport", "pas", "pasaport",
+         "διαβατήριο", "διαβατηρίου", "паспорт", "паспорта", "护照", "护照号", "護照", "旅券", "旅券番号", "パスポート", "여권", "여권번호", "جواز السفر", "جواز سفر", "گذرنامه",
+         "पासपोर्ट", "หนังสือเดินทาง", "דרכון", "hộ chiếu", "paspor"),
+        ("expires", "issued"), 32,
+        "passport no. XN1234567", "passport control opened at 10",
+    ),
+    (
+        "DRIVER_LICENSE", _ANY, _long,
+        ("driving license", "driving licence number", "licence number", "driving licence", "driver's licence", "drivers licence", "führerschein", "führerscheinnummer", "permis de conduire", "numéro de permis",
+         "permiso de conducir", "carnet de conducir", "licencia de conducir", "patente di guida", "carta de condução", "cnh", "rijbewijs", "rijbewijsnummer",
+         "körkort", "førerkort", "kørekort", "ajokortti", "prawo jazdy", "prawa jazdy", "řidičský průkaz", "permis auto", "sürücü belgesi", "ehliyet", "водительское удостоверение",
+         "права", "驾驶证", "駕駛執照", "運転免許", "운전면허", "رخصة القيادة", "गवाहीनामा", "ใบขับขี่", "sim"),
+        ("software", "product"), 36,
+        "Führerschein B072RRE2I55", "Führerschein Klasse B",
+    ),
+    (
+        "VAT_ID", _ANY, _long,
+        ("vat", "vat number", "vat no", "vat id", "vat reg", "vat registration number", "vat identification number", "ust id", "ust idnr", "ustid", "umsatzsteuer id",
+         "umsatzsteueridentifikationsnummer", "numéro de tva", "tva", "partita iva", "numero iva", "número de iva", "btw nummer", "btw", "momsnummer", "moms nr", "mva",
+         "alv numero", "nip", "dič", "pdv broj", "áfa", "ддс", "ндс", "φπα", "kdv", "gst", "gst number", "gstin", "增值税号", "税号"),
+        ("order",), 32,
+        "Our VAT number is 1234567890123", "VAT of 19 percent",
+    ),
+    (
+        "TAX_ID", _ANY, _long,
+        ("tax id", "tax id number", "tax identification number", "tax identification", "taxpayer identification number", "taxpayer id", "tax number", "tax no", "tax reference", "tin",
+         "fiscal code", "fiscal number", "steuer id", "steuernummer", "steueridentifikationsnummer", "numéro fiscal", "identifiant fiscal", "número de identificación fiscal",
+         "identificación tributaria", "codice fiscale", "número de contribuinte", "número fiscal", "belastingnummer", "fiscaal nummer", "skattenummer", "verotunnus", "numer podatkowy",
+         "daňové identifikační číslo", "adóazonosító", "cod fiscal", "vergi numarası", "vergi no", "инн", "налоговый номер", "идентификационный номер налогоплательщика", "ідентифікаційний номер",
+         "αφμ", "纳税人识别号", "统一编号", "納税者番号", "마이넘버", "납세자번호", "الرقم الضريبي", "מספר עוסק", "mã số thuế", "npwp", "เลขประจำตัวผู้เสียภาษี"),
+        ("order",), 36,
+        "My tax identification number is 160260323", "tax number crunching since 2010",
+    ),
+    (
+        "HEALTH_ID", _ANY, _long,
+        ("health insurance number", "insurance number", "health card", "health card number", "health number", "medical record number", "medical record", "mrn", "patient id", "patient number",
+         "member id", "member number", "medicare number", "medicaid", "medicaid id", "versichertennummer", "krankenversicherungsnummer", "versicherungsnummer", "numéro d'assurance maladie", "carte vitale", "tarjeta sanitaria",
+         "número de seguridad social", "número de afiliación", "tessera sanitaria", "número de utente", "cartão sus", "zorgnummer", "polisnummer", "numer ubezpieczenia", "номер полиса", "снилс", "полис омс",
+         "医保卡", "健保卡", "保険証番号", "건강보험", "رقم التأمين"),
+        ("car",), 36,
+        "MRN 00451-882", "medical record of 2019",
+    ),
+    (
+        "BANK_ACCOUNT", r"\b\d(?:[ .\-/]?\d){5,23}\b", _long,
+        ("account number", "bank account", "account no", "a/c no", "acct no", "acct", "kontonummer", "kontonr", "bankkonto", "numéro de compte", "compte bancaire", "rib", "número de cuenta", "cuenta bancaria", "numero di conto", "conto corrente",
+         "número da conta", "conta bancária", "rekeningnummer", "bankrekening", "tilinumero", "bankgiro", "plusgiro", "numer konta", "nr konta", "rachunek", "číslo účtu", "bankszámlaszám", "hesap numarası", "номер счета", "расчетный счет", "р/с",
+         "银行账号", "银行卡号", "銀行帳號", "口座番号", "계좌번호", "رقم الحساب", "खाता संख्या", "เลขที่บัญชี", "số tài khoản", "nomor rekening"),
+        (), 36,
+        "Kontonummer 0532013000", "Kontonummer fehlt seit 2019",
+    ),
+    (
+        "LICENSE_PLATE",
+        r"\b(?:[A-ZÄÖÜ]{1,3}[ .\-·]{1,3})?[A-Z0-9ÄÖÜ]{1,8}(?:[ .\-·][A-Z0-9]{1,6}){0,2}\b",
+        _plate,
+        ("license plate", "licence plate", "number plate", "registration plate", "plate number", "plate no", "license plate number", "car plate", "vehicle registration", "kennzeichen", "nummernschild", "plaque d'immatriculation",
+         "immatriculation", "matrícula", "placa", "targa", "kenteken", "registreringsnummer", "registreringsskylt", "rekisterinumero", "rekisterikilpi", "tablica rejestracyjna", "nr rejestracyjny", "numer rejestracyjny", "spz", "rendszám",
+         "număr de înmatriculare", "plaka", "номерной знак", "госномер", "гос номер", "车牌", "車牌", "ナンバープレート", "차량번호", "رقم اللوحة", "ทะเบียนรถ", "biển số", "plat nomor"),
+        ("tectonic",), 28,
+        "Kennzeichen B-AB 1234", "Kennzeichen der Zeit",
+    ),
+    (
+        "POSTAL_CODE", r"\b[A-Z]{0,2}[\- ]?\d[A-Z0-9]{1,5}(?:[ \-][A-Z0-9]{2,4})?\b|\b[A-Z]{1,2}\d[A-Z0-9]?[ ]?\d[A-Z]{2}\b|\b[A-Z]\d[A-Z][ ]?\d[A-Z]\d\b", _postcode,
+        ("postal code", "postcode", "post code", "zip", "zip code", "zipcode", "plz", "postleitzahl", "code postal", "código postal", "codigo postal", "codice postale", "postnummer", "postinumero", "kod pocztowy", "psč", "irányítószám",
+         "cod poștal", "posta kodu", "почтовый индекс", "индекс", "邮编", "邮政编码", "郵遞區號", "郵便番号", "우편번호", "الرمز البريدي", "पिन कोड", "pin code", "cep", "eircode"),
+        ("file", "archive", "bomb"), 20,
+        "postcode 10115", "zip archive",
+    ),
+)  # fmt: skip
+
+_BIRTH: Final = (
+    "date of birth", "birth date", "birthdate", "birthday", "dob", "d.o.b", "born on", "born", "geburtsdatum", "geboren am", "geb", "date de naissance",
+    "né le", "née le", "fecha de nacimiento", "nacido el", "nacida el", "data di nascita", "nato il", "nata il", "data de nascimento", "nascido em", "nascida em",
+    "geboortedatum", "geboren op", "fødselsdato", "födelsedatum", "syntymäaika", "data urodzenia", "datum narození", "születési idő", "data nașterii", "doğum tarihi",
+    "дата рождения", "дата народження", "ημερομηνία γέννησης", "出生日期", "生日", "生年月日", "생년월일", "تاريخ الميلاد", "जन्म तिथि", "วันเกิด", "תאריך לידה", "ngày sinh", "tanggal lahir",
+)  # fmt: skip
+
+
+def _born(text: str) -> bool:
+    """A day, a month and a year that a living person's date of birth can have, in any usual order."""
+    figures = [int(figure) for figure in re.findall(r"\d+", text)]
+    return all(1 <= figure <= 31 or 0 <= figure < 100 or 1890 <= figure <= 2100 for figure in figures)
+
+
+RECOGNIZERS = (
+    *(
+        Recognizer(
+            name=type.lower(),
+            type=type,
+            pattern=pattern,
+            validate=check,
+            context=context,
+            deny=deny,
+            base_score=0.1,
+            context_score=0.6,
+            context_window=window,
+            max_length=110,
+            shrink=4,
+            not_after="+@#$€£",
+            priority=24 if type == "ID_NUMBER" else 25,  # "tax identification number" is both; the nearer name wins
+            source="the words before it",
+            examples=(example,),
+            counter_examples=(counter,),
+        )
+        for type, pattern, check, context, deny, window, example, counter in _WORDED
+    ),
+    Recognizer(
+        name="date_of_birth",
+        type="DATE_OF_BIRTH",
+        pattern=(
+            rf"(?i)\b(?:\d{{4}}[-./年 ]{{1,2}}\d{{1,2}}[-./月 ]{{1,2}}\d{{1,2}}日?|\d{{1,2}}[-./ ]{{1,2}}\d{{1,2}}[-./ ]{{1,2}}(?:19|20)?\d\d"
+            rf"|\d{{1,2}}(?:st|nd|rd|th|\.|º)?[ ](?:de[ ])?{_MONTH}\.?,?[ ](?:de[ ])?(?:19|20)\d\d|{_MONTH}\.?[ ]\d{{1,2}}(?:st|nd|rd|th)?,?[ ](?:19|20)\d\d)"
+        ),
+        validate=_born,
+        open_end=True,
+        context=_BIRTH,
+        base_score=0.1,
+        context_score=0.8,
+        context_window=28,
+        max_length=40,
+        priority=30,
+        source="dates after words for a birth",
+        examples=("date of birth: 14/03/1979", "DOB 1979-03-14", "geboren am 14. März 1979", "born March 14, 1979"),
+        counter_examples=("signed on 14/03/1979", "date of birth unknown since 2019"),
+    ),
+    Recognizer(
+        name="vin",
+        type="VIN",
+        pattern=r"\b[A-HJ-NPR-Z0-9]{17}\b",
+        validate=checks.vin,
+        context=(
+            "vin",
+            "vehicle identification number",
+            "chassis",
+            "fahrgestellnummer",
+            "fin",
+            "numéro de châssis",
+            "bastidor",
+            "telaio",
+        ),
+        base_score=0.55,
+        max_length=17,
+        priority=57,
+        source="ISO 3779, 49 CFR 565",
+        examples=("1M8GDM9AXKP042788",),
+        counter_examples=("1M8GDM9A1KP042788",),
+    ),
+    Recognizer(
+        name="vin_in_context",
+        type="VIN",
+        pattern=r"(?i)\b[A-HJ-NPR-Z0-9]{17}\b",
+        validate=checks.has_digits,
+        context=(
+            "vin",
+            "vehicle identification number",
+            "chassis number",
+            "fahrgestellnummer",
+            "numéro de châssis",
+            "bastidor",
+            "telaio",
+        ),
+        base_score=0.1,
+        max_length=17,
+        priority=56,
+        source="ISO 3779 (outside North America there is no check digit)",
+        examples=("VIN: WVWZZZ1JZXW000001",),
+        counter_examples=("build WVWZZZ1JZXW000001",),
+    ),
+    Recognizer(
+        name="imei",
+        type="IMEI",
+        pattern=r"\b\d{2}[\- ]?\d{6}[\- ]?\d{6}[\- ]?\d(?:\d)?\b",
+        validate=lambda text: sum(c.isdigit() for c in text) == 16 or checked("imei")(text),
+        context=("imei", "imeisv", "device id", "equipment identity"),
+        base_score=0.1,
+        context_score=0.9,
+        alone_score=0.0,
+        max_length=20,
+        priority=58,
+        source="3GPP TS 23.003, section 6.2",
+        examples=("IMEI 49-015420-323751-8", "imei: 490154203237518"),
+        counter_examples=("qty 490154203237518", "IMEI 490154203237517"),
+    ),
+    Recognizer(
+        name="imsi",
+        type="IMSI",
+        pattern=r"\b\d{15}\b",
+        context=("imsi", "subscriber identity"),
+        base_score=0.1,
+        context_score=0.8,
+        max_length=15,
+        priority=34,
+        source="3GPP TS 23.003, section 2.2",
+        examples=("IMSI 310150123456789",),
+        counter_examples=("qty 310150123456789",),
+    ),
+    Recognizer(
+        name="iccid",
+        type="ICCID",
+        pattern=r"\b89\d{17,18}\b",
+        validate=checks.luhn,
+        context=("iccid", "sim card", "sim"),
+        base_score=0.55,
+        max_length=20,
+        priority=57,
+        source="ITU-T E.118",
+        examples=("8914800000000123451",),
+        counter_examples=("8914800000000123452",),
+    ),
+    Recognizer(
+        name="swift_code",
+        type="SWIFT_CODE",
+        pattern=r"\b[A-Z]{4}(?:A[DEFGILMOQRSTUWXZ]|B[ABDEFGHIJLMNOQRSTVWYZ]|C[ACDFGHIKLMNORUVWXYZ]|D[EJKMOZ]|E[CEGHRST]|F[IJKMOR]|G[ABDEFGHILMNPQRSTUWY]|H[KMNRTU]|I[DELMNOQRST]|J[EMOP]|K[EGHIMNPRWYZ]|L[ABCIKRSTUVY]|M[ACDEFGHKLMNOPQRSTUVWXYZ]|N[ACEFGILOPRUZ]|OM|P[AEFGHKLMNRSTWY]|QA|R[EOSUW]|S[ABCDEGHIJKLMNORSTVXYZ]|T[CDFGHJKLMNORTVWZ]|U[AGMSYZ]|V[ACEGINU]|W[FS]|XK|Y[ET]|Z[AMW])[A-Z2-9][A-NP-Z0-9](?:[A-Z0-9]{3})?\b",
+        context=("swift", "bic", "swift code", "bic code", "swift bic", "bank identifier"),
+        base_score=0.1,
+        context_score=0.85,
+        context_window=32,
+        max_length=11,
+        priority=40,
+        source="ISO 9362",
+        examples=("BIC: DEUTDEFF500", "SWIFT code NEDSZAJJ"),
+        counter_examples=("word ABSOLUTE", "SWIFT is fast"),
+    ),
+    Recognizer(
+        name="lei",
+        type="LEI",
+        pattern=r"\b[A-Z0-9]{4}00[A-Z0-9]{12}\d{2}\b",
+        validate=checked("lei"),
+        context=("lei", "legal entity identifier"),
+        base_score=0.7,
+        max_length=20,
+        priority=56,
+        source="ISO 17442",
+        examples=("213800KUD8LAJWSQ9D15",),
+        counter_examples=("213800KUD8LAJWSQ9D14",),
+    ),
+)
