@@ -216,6 +216,14 @@ def test_a_long_run_costs_as_much_as_it_is_long() -> None:
     assert stream.held == 200_000
 
 
+def test_a_flag_spelled_in_tags_is_waited_for_at_a_cost_that_stays_small() -> None:
+    flag = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+    text = f"Greetings to {flag} and more. " + "So it goes and goes. " * 300
+    stream = StreamScrubber()
+    assert "".join(stream.feed(text[at : at + 5]) for at in range(0, len(text), 5)).endswith("Greetings to \U0001f3f4")
+    assert "Greetings to \U0001f3f4" + stream.finish() == scrub(text)
+
+
 def test_a_scan_that_did_not_happen_ends_the_stream() -> None:
     class Broken:
         def Match(self, data: bytes) -> None:  # noqa: N802 - RE2's name

@@ -141,7 +141,11 @@ class _Reading:
         else:
             self.pending += chunk.translate(self.table)
             self.text = self.tail + self.pending
-            self._ends = None
+            if self._ends is not None:
+                table, done = self.table, self._ends[-1] if self._ends else 0
+                self._ends += accumulate(
+                    (len(table[ord(char)]) for char in chunk[1:]), initial=done + len(table[ord(chunk[0])])
+                )
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Characters of what is pending, from characters of ``text``."""
@@ -187,6 +191,7 @@ class _Reading:
         rest, self.original = self.original[cut:], ""
         self.pending = ""
         self.text = self.tail
+        self._ends = None
         self.add(rest)
 
 
@@ -222,7 +227,7 @@ class IncrementalScan:
         self._tags: _Reading | None = None
         self._later: list[str] = []
         self._held = 0
-        self._in_run = False
+        self._in_run = True
         self._waiting: tuple[_Reading, Recognizer, int, int] | None = None
         self._closed = False
 
@@ -285,15 +290,21 @@ class IncrementalScan:
             if not recognizer.extended(reading.text, start, end):
                 return _NOTHING
             self._waiting = None
-        cut = min(reading.held_from(self._plan, keyed=bool(self._context)) for reading in self._readings())
+        cut = self._held
+        for reading in reversed(self._readings()):
+            cut = min(cut, reading.held_from(self._plan, keyed=bool(self._context)))
+            if cut <= 0:
+                break
         cut = self._aligned(cut)
-        if cut <= 0:
-            self._in_run = _RUN.fullmatch(self._raw.original) is not None
-            return _NOTHING
-        return self._release(self._engine, self._plan, cut, last=False)
+        piece = self._release(self._engine, self._plan, cut, last=False) if cut > 0 else _NOTHING
+        # What is left is all run, or nothing: the run's beginning is then held until it ends.
+        self._in_run = self._waiting is None and (not self._held or _RUN.fullmatch(self._raw.original) is not None)
+        return piece
 
     def _flush(self) -> None:
         """Hand what has arrived to the readings, and begin those that it needs."""
+        if not self._later:
+            return
         chunk = self._later[0] if len(self._later) == 1 else "".join(self._later)
         self._later = []
         self._in_run = False
