@@ -30,6 +30,8 @@ _constants: Any = re._constants  # type: ignore[attr-defined]  # noqa: SLF001
 _MEMORY: Final = 256 << 20
 """Budget of the union's program and automaton in bytes, used as far as inputs demand."""
 
+_ANYWHERE: Final = re2._Anchor.UNANCHORED  # noqa: SLF001
+
 _FLAGS: Final = ((re.IGNORECASE, "i"), (re.DOTALL, "s"), (re.MULTILINE, "m"))
 _ALL: Final = re.IGNORECASE | re.DOTALL | re.MULTILINE
 
@@ -93,18 +95,21 @@ class Tails:
         options.max_mem = _MEMORY
         union = "|".join(sorted({f"(?:{pattern})" for pattern in patterns if pattern}))
         try:
-            self._program = re2.compile(f"(?:{union})\\z".encode(), options) if union else None
+            program = re2.compile(f"(?:{union})\\z".encode(), options) if union else None
         except re2.error:
             raise NotClosed(
                 "the union of the patterns' prefixes is too large for RE2; streams keep everything"
             ) from None
 
+        # Called for every chunk: `search` costs as much again for a generator and a match object.
+        self._match = None if program is None else program._regexp.Match  # noqa: SLF001
+
     def start(self, data: bytes) -> int:
         """The byte of ``data`` (UTF-8) from which its end must be held back; ``len(data)`` when nothing must be."""
-        if self._program is None:
+        if self._match is None:
             return len(data)
-        match = self._program.search(data)
-        return len(data) if match is None else int(match.start())
+        start = int(self._match(_ANYWHERE, data, 0, len(data))[0][0])
+        return len(data) if start < 0 else start
 
 
 class Mentions:
