@@ -18,7 +18,18 @@ from typing import Any, TypeVar
 
 from aiguard.drivers import Hands, arun, run, settle, settled
 from aiguard.errors import AccessDenied, Blocked, ConfigurationError, ControlFailed, NotAuthenticated, StoreError
-from aiguard.identity import Access, Authoriser, Conversation, acting, current_access, decide_access, has_scope, hold
+from aiguard.identity import (
+    Access,
+    Authoriser,
+    Conversation,
+    acting,
+    current_access,
+    decide_access,
+    has_scope,
+    hold,
+    inside_generator,
+    named,
+)
 from aiguard.injection import Defence, token_upper_bound
 from aiguard.output import AnswerRules
 from aiguard.pipeline import Controls, Delivered, exchange
@@ -173,7 +184,17 @@ class Guard:
         subject: str | None = None,
         conversation: str | None = None,
     ) -> Iterator[Access]:
-        """Use AI as ``actor`` for the block: jobs, scripts, tests. Decided and recorded like a request's access."""
+        """Use AI as ``actor`` for the block: jobs, scripts, tests. Decided and recorded like a request's access.
+
+        Raises:
+            ConfigurationError: the block stands in a generator, whose steps would take on the identity of whoever runs them.
+            Blocked: as :meth:`admit`.
+        """
+        if inside_generator():
+            raise ConfigurationError(
+                "guard.acting_as(...) cannot be opened inside a generator: between two steps its identity would be the "
+                "caller's, and at the next step the caller's its own; open it around the loop that runs the generator"
+            )
         access = self.admit(actor, scope, feature=feature, subject=subject)
         if conversation is not None:
             access = access.within(self._conversations.get(access, conversation))
@@ -193,6 +214,11 @@ class Guard:
         access = current_access()
         if access is None or access.realm is not self:
             raise ConfigurationError("guard.conversation(...) needs a guarded route or guard.acting_as(...) around it")
+        if inside_generator() and not access.lease.stepping:
+            raise ConfigurationError(
+                "guard.conversation(...) cannot be opened inside a generator, but in one that a guarded view streams; "
+                "open it around the loop that runs the generator"
+            )
         conversation = self._conversations.get(access, id)
         with hold(access.within(conversation)):
             yield conversation
@@ -285,13 +311,7 @@ class Guard:
 
     def names(self, actor: Actor | None, subject: str | None) -> dict[str, str]:
         """The keyed pseudonyms of an actor, a data subject and their tenant, as records carry them."""
-        tenant = actor.tenant if actor is not None else None
-        prefix = f"{tenant}\x00" if tenant is not None else ""
-        return {
-            "actor": self.keys.pseudonym("actor", prefix + actor.id) if actor is not None else "",
-            "subject": self.keys.pseudonym("subject", prefix + subject) if subject is not None else "",
-            "tenant": self.keys.pseudonym("tenant", tenant) if tenant is not None else "",
-        }
+        return named(self.keys.pseudonym, actor, subject)
 
     def _looks_clean(self, text: str) -> bool:
         return (
@@ -411,7 +431,9 @@ class _Conversations:
     def get(self, access: Access, id: str) -> Conversation:
         if not id or len(id) > 512:
             raise ConfigurationError("a conversation id is a text of 1 to 512 characters")
-        owner = f"{len(access.actor.tenant or '')}:{access.actor.tenant or ''}:{len(access.actor.id)}:{access.actor.id}:{id}"
+        actor = access.actor
+        tenant = "-" if actor.tenant is None else f"{len(actor.tenant)}:{actor.tenant}"
+        owner = f"{tenant}:{actor.kind}:{len(actor.id)}:{actor.id}:{id}"
         name = self._keys.pseudonym("conversation", owner)
         now = time.monotonic()
         with self._lock:

@@ -80,9 +80,17 @@ class _Protection:
         if depth >= _MAX_DEPTH:
             return WITHHELD
         if isinstance(value, Mapping):
-            return {self.value(key, depth + 1): self.value(item, depth + 1) for key, item in value.items()}
-        if type(value) in (list, tuple, set, frozenset):
-            return type(value)(self.value(item, depth + 1) for item in value)
+            pairs = [
+                (key, item, self.value(key, depth + 1), self.value(item, depth + 1)) for key, item in value.items()
+            ]
+            if all(key is clean_key and item is clean_item for key, item, clean_key, clean_item in pairs):
+                return value
+            return {clean_key: clean_item for _, _, clean_key, clean_item in pairs}
+        if type(value) in {list, tuple, set, frozenset}:
+            items = [(item, self.value(item, depth + 1)) for item in value]
+            if all(item is clean for item, clean in items):
+                return value
+            return type(value)(clean for _, clean in items)
         try:
             printed, shown = str(value), repr(value)
         except Exception:  # noqa: BLE001 - an object that cannot print itself cannot be scrubbed
@@ -92,7 +100,19 @@ class _Protection:
         return self.text(printed)
 
     def protect(self, record: logging.LogRecord) -> None:
-        """Scrub what the factory set: message, arguments, exception, stack."""
+        """Scrub what the factory set; a record that cannot be scrubbed is withheld, and logging goes on."""
+        try:
+            self._protect(record)
+        except Exception:  # noqa: BLE001 - an argument may do anything when it is printed or compared
+            record.msg, record.args, record.exc_info, record.exc_text, record.stack_info = (
+                WITHHELD,
+                (),
+                None,
+                None,
+                None,
+            )
+
+    def _protect(self, record: logging.LogRecord) -> None:
         record.msg, record.args = self._message(record)
         if record.exc_info and record.exc_info != (None, None, None):
             printed = _printed(record.exc_info)
@@ -113,16 +133,16 @@ class _Protection:
             message = template % record.args
         except Exception:  # noqa: BLE001 - the application's mistake; logging would print the raw arguments with it
             return f"{self.text(template)} {MISFIT}", ()
-        clean = self.text(message)
         args = self.value(record.args)
-        if clean == message and args == record.args:
-            return template, record.args
-        try:  # formatters that read the arguments (access logs) go on working where that says the same
-            if template % args == clean:
-                return template, args
+        if args is record.args:  # not ==: an argument's own comparison is the application's code
+            clean = self.text(message)
+            return (template, record.args) if clean == message else (clean, ())
+        try:  # what was found in an argument by itself may be hidden in how the message prints it
+            said = template % args
         except Exception:  # noqa: BLE001 - the scrubbed arguments no longer fit their format
-            return clean, ()
-        return clean, ()
+            return f"{self.text(template)} {MISFIT}", ()
+        clean = self.text(said)
+        return (template, args) if clean == said else (clean, ())
 
     def _printed_message(self, message: Any) -> str:
         try:

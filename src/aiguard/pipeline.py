@@ -38,7 +38,7 @@ from aiguard.errors import (
 from aiguard.framing.jsontree import JsonDocument
 from aiguard.identity import Access
 from aiguard.injection import Defence
-from aiguard.output import AnswerRules
+from aiguard.output import AnswerRules, link_spans
 from aiguard.policy import Feature, Policy
 from aiguard.trail import Refuse, Trail
 from aiguard.types import ArtifactRecord, Finding, Operator, Part, PartKind, Reason, Record, Stage
@@ -331,7 +331,10 @@ def clear_to_send(controls: Controls, trail: Trail, feature: Feature, request: R
     if not approved:
         detail = f"the model {trail.model} is not one that the feature {feature.name} may call"
         enforce(trail, AccessDenied, Stage.SEND, [Reason(code="model.unlisted", detail=detail)])
-    trail.input_bound = controls.count_tokens([part.text for part in request.parts])
+    bound = controls.count_tokens([part.text for part in request.parts])
+    if type(bound) is not int or bound < 0:
+        raise ControlError("count_tokens did not answer with a number of tokens")
+    trail.input_bound = bound
     if trail.input_bound > feature.max_input_tokens:
         detail = (
             f"the input may be up to {trail.input_bound} tokens (the estimate is an upper bound); "
@@ -391,8 +394,8 @@ def validate(
     keepable: list[str] = []
     stopped: set[str] = set()
     for part, found in zip(parts, findings, strict=True):
-        tokens = vault.literals(part.text)
-        spans = [f for f in found if not any(t.start <= f.start and f.end <= t.end for t in tokens)]
+        own = [t for t in vault.literals(part.text) if vault.restore(part.text[t.start : t.end]).count]
+        spans = [f for f in found if not any(t.start <= f.start and f.end <= t.end for t in own)]
         text = part.text
         if spans:
             redacted = redact.redact(text, spans, rules, vault=None, pseudonym=controls.pseudonym)
@@ -402,20 +405,21 @@ def validate(
         keepable.append(text)
         if trail.monitored:
             text = part.text
-        if tokens and output.restore and part.kind is PartKind.TEXT and part.channel == "prose":
-            restored = vault.restore(text)
-            trail.restored += restored.count
-            lease.note_restored(restored.text[start:end] for start, end in restored.spans)
-            text = restored.text if restored.text == text else _restored_json(vault, text) or restored.text
+        if own and output.restore and part.kind is PartKind.TEXT and part.channel == "prose":
+            text, values = restore(vault, text)
+            trail.restored += len(values)
+            lease.note_restored(values)
         shown.append(text)
     reasons = [
         Reason(code="output.blocked", detail=f"the answer holds a {type}, which policy does not deliver")
         for type in sorted(stopped)
     ]
-    prose = [
-        text for part, text in zip(parts, shown, strict=True) if part.channel == "prose" and part.role == "assistant"
-    ]
-    reasons += [violation.reason for violation in controls.answer_rules(outgoing.feature).check(prose)]
+    read = list(zip(parts, shown, strict=True))
+    prose = [text for part, text in read if part.channel == "prose" and part.role == "assistant"]
+    everything = [text for part, text in read if part.kind is not PartKind.NUMBER]
+    joined = ["".join(prose), "".join(text for part, text in read if part.kind is PartKind.TEXT)]
+    broken = controls.answer_rules(outgoing.feature).check(prose, wider=[*everything, *joined])
+    reasons += [violation.reason for violation in broken]
     enforce(trail, OutputBlocked, Stage.VALIDATE, reasons)
     return shown, keepable
 
@@ -499,15 +503,31 @@ def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _restored_json(vault: redact.Vault, text: str) -> str | None:
-    """``text`` restored leaf by leaf where it is a JSON object or array, so that a value with a quote in it stays a value."""
-    if text.lstrip()[:1] not in {"{", "["}:
-        return None
-    try:
-        document = JsonDocument.parse(text)
-        return document.render([vault.restore(part.text).text for part in document.parts()]).decode()
-    except MalformedInput:
-        return None
+def restore(vault: redact.Vault, text: str) -> tuple[str, list[str]]:
+    """``text`` with this vault's tokens turned back, but in links, and the values that were.
+
+    A JSON object or array is restored leaf by leaf, so that a value with a quote in it stays a value.
+    """
+    restored, values = _restored(vault, text)
+    if values and text.lstrip()[:1] in {"{", "["}:
+        try:
+            document = JsonDocument.parse(text)
+        except MalformedInput:  # prose that begins with a bracket
+            return restored, values
+        restored = document.render([_restored(vault, part.text)[0] for part in document.parts()]).decode()
+    return restored, values
+
+
+def _restored(vault: redact.Vault, text: str) -> tuple[str, list[str]]:
+    pieces: list[str] = []
+    values: list[str] = []
+    done = 0
+    for start, end in [*link_spans(text), (len(text), len(text))]:
+        restored = vault.restore(text[done:start])
+        values += [restored.text[left:right] for left, right in restored.spans]
+        pieces += (restored.text, text[start:end])
+        done = end
+    return "".join(pieces), values
 
 
 def _transcript(parts: Sequence[Part], texts: Sequence[str]) -> str:

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiguard import audit, logs, store
+from aiguard.bodies import REPLACE_ALL
 from aiguard.db.engine import make_engine
 from aiguard.db.schema import check, upgrade
 from aiguard.db.writer import Writer
 from aiguard.detect import default_detector, known_types
+from aiguard.detect.parts import detect_text
 from aiguard.guard import Guard
 from aiguard.identity import Authoriser, has_scope
 from aiguard.policy import Policy, load_policy
-from aiguard.scrubbing import scrub
+from aiguard.redact import redact
 from aiguard.settings import Settings
 from aiguard.store import MasterKeyRing, load_or_create_key_file
 from aiguard.types import Clock, Detector, KeyRing, utc_now
@@ -69,7 +71,7 @@ def open_guard(
             engine.dispose()
         raise
     if settings.log_protection:
-        logs.install(scrub)
+        logs.install(scrub_line)
 
     def close() -> None:
         writer.close()
@@ -90,6 +92,11 @@ def open_guard(
         on_close=close,
         **options,
     )
+
+
+def scrub_line(text: str) -> str:
+    """A log line with every finding replaced, also behind the escapes of JSON or a ``repr`` that was logged."""
+    return redact(text, detect_text(default_detector(), text), REPLACE_ALL).text
 
 
 def open_keys(settings: Settings) -> KeyRing:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from aiguard.errors import Blocked
-from aiguard.identity import Access
+from aiguard.identity import Access, named
 from aiguard.policy import Feature, Policy
 from aiguard.types import (
     ArtifactRecord,
@@ -134,9 +134,7 @@ class Trail:
             data_class=data_class,
             content=content,
             feature=self.feature.name,
-            actor=self._name("actor", self.access.actor.id),
-            subject=self._name("subject", self.access.subject),
-            tenant=self._name("tenant", self.access.actor.tenant),
+            **self._names(),
             sensitivity=self.sensitivity,
             policy_hash=self.policy.hash,
             basis=rule.basis,
@@ -150,12 +148,9 @@ class Trail:
     def _parent(self) -> str:
         return self.access.decision_id if self.access is not None else ""
 
-    def _name(self, kind: str, value: str | None) -> str:
-        if value is None:
-            return ""
-        if kind != "tenant" and self.access is not None and self.access.actor.tenant is not None:
-            value = f"{self.access.actor.tenant}\x00{value}"
-        return self.pseudonym(kind, value)
+    def _names(self) -> dict[str, str]:
+        access = self.access
+        return named(self.pseudonym, access.actor if access else None, access.subject if access else None)
 
     def _body(self) -> dict[str, Any]:
         return {
@@ -182,13 +177,10 @@ class Trail:
         }
 
     def _event(self, type: str, payload: Mapping[str, Any]) -> AuditRecord:
-        access = self.access
         return AuditRecord(
             type=type,
             decision_id=self.id,
-            actor=self._name("actor", access.actor.id) if access is not None else "",
-            tenant=self._name("tenant", access.actor.tenant) if access is not None else "",
-            subject=self._name("subject", access.subject) if access is not None else "",
+            **self._names(),
             resource=self.feature.name if self.feature is not None else "",
             policy_hash=self.policy.hash,
             payload=payload,

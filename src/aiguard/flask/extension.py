@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
 
 from flask import Flask, current_app, g, has_app_context, has_request_context, request
@@ -158,17 +158,13 @@ class AIGuard:
         """See :meth:`aiguard.guard.Guard.acall`."""
         return await self.guard.acall(fn, messages, model=model, **options)
 
-    @contextmanager
-    def acting_as(self, actor: Actor, *, scope: str, **options: Any) -> Iterator[Access]:
+    def acting_as(self, actor: Actor, *, scope: str, **options: Any) -> AbstractContextManager[Access]:
         """See :meth:`aiguard.guard.Guard.acting_as`."""
-        with self.guard.acting_as(actor, scope=scope, **options) as access:
-            yield access
+        return self.guard.acting_as(actor, scope=scope, **options)
 
-    @contextmanager
-    def conversation(self, id: str) -> Iterator[Conversation]:
+    def conversation(self, id: str) -> AbstractContextManager[Conversation]:
         """See :meth:`aiguard.guard.Guard.conversation`."""
-        with self.guard.conversation(id) as conversation:
-            yield conversation
+        return self.guard.conversation(id)
 
     def scrub_request(self, *routes: str, methods: Sequence[str] = (), rules: Rules | None = None) -> None:
         """Scrub what comes in at ``routes`` before any view reads it, with or without a model call.

@@ -23,6 +23,8 @@ MAX_BYTES: Final = 10 * 1024 * 1024
 """Size of one document. The largest context windows hold about 4 MB of text."""
 MAX_VALUES: Final = 200_000
 """Values and keys in one document, because ten megabytes of ``[],`` would become gigabytes of objects."""
+MAX_STEP: Final = 200
+"""Characters of a key that a pointer or a context repeats: a long key above many values must not be copied for each."""
 MAX_NUMBER: Final = 308
 """Digits of one number: no double is longer when it is written out."""
 
@@ -223,8 +225,8 @@ class JsonDocument:
 
 
 def pointer(path: Path) -> str:
-    """The RFC 6901 pointer of a path."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    """The RFC 6901 pointer of a path, each step cut at :data:`MAX_STEP` characters: it says where, and identifies nothing."""
+    return "".join("/" + str(step)[:MAX_STEP].replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def context_of(leaf: Leaf) -> str:
@@ -232,7 +234,7 @@ def context_of(leaf: Leaf) -> str:
     path = leaf.path[:-1] if leaf.kind is PartKind.KEY else leaf.path
     for step in reversed(path):
         if isinstance(step, str):
-            return step
+            return step[:MAX_STEP]
     return ""
 
 

@@ -5,9 +5,19 @@ context it was granted in, and it ends with the response it was granted for; a r
 Nothing here knows a web framework: doors resolve the actor and hold the lease open.
 """
 
-from aiguard.identity.access import Access, Conversation, EndingWith, IterateWithin, acting, current_access, hold
+from aiguard.identity.access import (
+    Access,
+    Conversation,
+    EndingWith,
+    IterateWithin,
+    acting,
+    current_access,
+    hold,
+    inside_generator,
+)
 from aiguard.identity.authorise import Authoriser, decide_access, has_scope
 from aiguard.identity.markers import ScopeMarker, find_unguarded, mark, marker_of, markers_of
+from aiguard.identity.names import named
 
 __all__ = [
     "Access",
@@ -22,7 +32,9 @@ __all__ = [
     "find_unguarded",
     "has_scope",
     "hold",
+    "inside_generator",
     "mark",
     "marker_of",
     "markers_of",
+    "named",
 ]

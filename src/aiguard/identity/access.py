@@ -7,6 +7,9 @@ outlives the function it was granted to (a generator that streams after the view
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -45,10 +48,12 @@ class Conversation:
 class _Lease:
     """Whether an access is still alive, and what was restored under it (in memory only, gone at the end)."""
 
-    __slots__ = ("_lock", "_restored", "alive")
+    __slots__ = ("_lock", "_restored", "alive", "stepping")
 
     def __init__(self) -> None:
         self.alive = True
+        self.stepping = False
+        """Whether an :class:`IterateWithin` is running one step of a generator under this lease just now."""
         self._restored: set[str] = set()
         self._lock = threading.Lock()
 
@@ -112,6 +117,8 @@ class Access:
         self.lease.end()
 
 
+_TRANSPARENT = frozenset({contextlib.__file__})
+
 _current: ContextVar[Access | None] = ContextVar("aiguard_access", default=None)
 
 
@@ -123,12 +130,40 @@ def current_access() -> Access | None:
 
 @contextmanager
 def hold(access: Access) -> Iterator[Access]:
-    """Make ``access`` current for the block, without ending its lease afterwards."""
-    token = _current.set(access)
+    """Make ``access`` current for the block, without ending its lease afterwards.
+
+    What was current before is put back by value: a generator's block may end in another context than it began in.
+    """
+    before = _current.get()
+    _current.set(access)
     try:
         yield access
     finally:
-        _current.reset(token)
+        _current.set(before)
+
+
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def inside_generator() -> bool:
+    """Whether the ``with`` statement that is being entered stands in a generator that somebody else steps.
+
+    Context variables are not a generator's own: what it sets stays set for whoever steps it, and what that one sets is what
+    the generator finds at its next step. So identity must not be opened there. A generator that :mod:`contextlib` runs (an
+    application's own ``@contextmanager``) is as good as the ``with`` statement around it.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001 - there is no public way to ask
+    while frame is not None:
+        if frame.f_code.co_filename in _TRANSPARENT or frame.f_globals.get("__name__", "").startswith("aiguard."):
+            frame = frame.f_back  # type: ignore[assignment]
+            continue
+        if not frame.f_code.co_flags & _GENERATORS:
+            return False
+        outer = frame.f_back
+        if outer is None or outer.f_code.co_filename not in _TRANSPARENT:
+            return True
+        frame = outer
+    return False
 
 
 @contextmanager
@@ -168,12 +203,13 @@ class IterateWithin:
     """Iterate over ``chunks`` with ``access`` current during each step only; :meth:`close` ends the lease.
 
     The variable is reset before each chunk is handed out, so a thread that stops half-way and serves another request
-    carries nothing over. A server closes what it iterates (PEP 3333), also when the client went away or the request was a
+    carries nothing over; a conversation that a step opened is open again in the next one. A server closes what it iterates (PEP 3333), also when the client went away or the request was a
     HEAD and no step was taken; a step that raises ends the lease at once.
     """
 
     def __init__(self, access: Access, chunks: Iterable[Any]) -> None:
         self._access = access
+        self._inner = access
         self._chunks = chunks
         self._iterator: Iterator[Any] | None = None
 
@@ -181,23 +217,31 @@ class IterateWithin:
         return self
 
     def __next__(self) -> Any:
-        with hold(self._access):
+        lease = self._access.lease
+        with hold(self._inner):
+            lease.stepping = True
             try:
                 if self._iterator is None:
                     self._iterator = iter(self._chunks)
-                return next(self._iterator)
+                chunk = next(self._iterator)
+                inner = _current.get()
+                if inner is not None and inner.lease is lease:
+                    self._inner = inner
+                return chunk
             except StopIteration:
                 raise
             except BaseException:
                 self._access.end()
                 raise
+            finally:
+                lease.stepping = False
 
     def close(self) -> None:
         """Close what is iterated, with the access still current, and end the lease."""
         try:
             close = getattr(self._chunks, "close", None)
             if close is not None:
-                with hold(self._access):
+                with hold(self._inner):
                     close()
         finally:
             self._access.end()

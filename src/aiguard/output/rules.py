@@ -49,8 +49,30 @@ def _pattern_properties(
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)  # type: ignore[attr-defined]
 
 
+def _unique_items(
+    _validator: SchemaValidator, unique: Any, instance: Any, _schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    # jsonschema compares every pair where items do not sort; canonical texts are compared in linear time.
+    if unique is True and isinstance(instance, list):
+        seen = {json.dumps(_canonical(item), sort_keys=True) for item in instance}
+        if len(seen) != len(instance):
+            yield jsonschema.ValidationError("has items twice")
+
+
+def _canonical(value: Any) -> Any:
+    """A value such that equal ones (1 and 1.0 are, 1 and true are not) have one JSON text."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    return value
+
+
 _Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-    jsonschema.Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
+    jsonschema.Draft202012Validator,
+    {"pattern": _pattern, "patternProperties": _pattern_properties, "uniqueItems": _unique_items},
 )
 
 
@@ -104,11 +126,15 @@ class AnswerRules:
                 compile_pattern(pattern)
             self._schema = _Validator(schema, registry=referencing.Registry())
 
-    def check(self, texts: Sequence[str]) -> tuple[Violation, ...]:
-        """The rules that ``texts`` (the whole answer, one text a message) break. Reasons never quote the answer."""
+    def check(self, texts: Sequence[str], *, wider: Sequence[str] = ()) -> tuple[Violation, ...]:
+        """The rules that an answer breaks. Reasons never quote it.
+
+        ``texts`` is what the answer says, one text a message; the schema holds for each. ``wider`` is every other way in
+        which the answer can be read (its other fields, its parts joined); patterns are looked for there as well.
+        """
         found = []
         for number, pattern in enumerate(self._patterns):
-            if any(pattern.found(text) for text in texts):
+            if any(pattern.found(text) for text in (*texts, *wider)):
                 detail = f"the answer matches blocked pattern {number + 1} of the feature's output rules"
                 found.append(Violation(reason=Reason(code="output.pattern", detail=detail)))
         if self._schema is not None:
