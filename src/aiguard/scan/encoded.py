@@ -25,7 +25,8 @@ TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}"
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-]{20,}={0,2}")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
-_PERCENT: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+\-]*%[0-9A-Fa-f]{2}[A-Za-z0-9_.~@:/?&=+%\-]*")
+_PERCENT: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%\-]{3,}")
+_ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -56,7 +57,9 @@ def segments(text: str) -> list[Segment]:
 def _decode(text: str) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
     if "%" in text:
-        for match in _PERCENT.finditer(text):
+        for match in _PERCENT.finditer(text):  # whole runs, so that no run is read twice
+            if _ESCAPED.search(match[0]) is None:
+                continue
             inner = _readable(unquote_to_bytes(match[0][:MAX_SEGMENT]))
             if inner is not None and inner != match[0]:
                 found.append((match.start(), match.end(), inner))
