@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from aiguard.scan.encoded import segments
 from aiguard.scan.engine import Engine, ScanFailed
+from aiguard.scan.incremental import HeldTooLong, IncrementalScan
 from aiguard.scan.labels import label_of
 from aiguard.scan.recognizer import Recognizer, RecognizerError, check
 from aiguard.scan.sets import PatternSet
@@ -16,6 +17,8 @@ from aiguard.scan.views import View, despaced, normalise, readings
 
 __all__ = [
     "Engine",
+    "HeldTooLong",
+    "IncrementalScan",
     "PatternSet",
     "Recognizer",
     "RecognizerError",
