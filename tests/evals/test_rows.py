@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from aiguard.errors import MalformedInput
 from aiguard.evals import read_rows
 from aiguard.evals.data import DataUnreadable
 
-GOOD = {"text": "mail a@b.de", "spans": [{"start": 5, "end": 11, "type": "EMAIL_ADDRESS"}]}
+GOOD: dict[str, Any] = {"text": "mail a@b.de", "spans": [{"start": 5, "end": 11, "type": "EMAIL_ADDRESS"}]}
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -27,7 +28,7 @@ def test_rows_are_read_plain_or_gzipped_whatever_the_name(tmp_path: Path) -> Non
     first, second = read_rows(plain)
     assert [first, second] == list(read_rows(packed))
     assert (first.scope, first.whole_only, first.exact_spans) == (None, False, True)
-    assert (second.scope, second.whole_only, second.exact_spans) == ({"EMAIL_ADDRESS"}, True, False)
+    assert (second.scope, second.whole_only, second.exact_spans) == (frozenset({"EMAIL_ADDRESS"}), True, False)
 
 
 def test_maybe_spans_may_stand_apart_or_be_marked(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from aiguard.detect.entropy import password_value, placeholder, secret_value
 from aiguard.scan import Recognizer
 
 _KEYS: Final = (
-    r"(?:secret|token|credential|api[_\-. ]?(?:key|id)|apikey|auth[_\-. ]?key|"
+    r"(?:secret|token|api[_\-. ]?(?:key|id)|apikey|auth[_\-. ]?key|"
     r"(?:access|private|secret|encryption|signing|account|master|session|shared|storage|service|license|admin|app|"
     r"client|consumer|deploy|webhook|sas|ssh|functions?|subscription|insert|user)[_\-. ]?key|"
     r"(?:artifactory|asana|bitbucket|discord|dropbox|etsy|facebook|fastly|finicity|flickr|heroku|hubspot|jfrog|linear|"
@@ -22,12 +22,18 @@ _PASSWORDS: Final = (
 _SUFFIX: Final = (
     r"s?(?:[_\-.]?(?:token|key|id|secret|value|string|prod|dev|test|live))?(?:[_\-.][A-Za-z0-9]{1,12}){0,2}[0-9]{0,2}"
 )
+# What is kept under "credentials_id" names a credential in a store, and is none.
+_NAMED: Final = rf"(?:{_KEYS}{_SUFFIX}|credentials?(?:[_\-.]?(?:token|key|secret|value|string))?[0-9]{{0,2}})"
 _ASSIGN: Final = (
     r"(?:[\"'`\])]{0,2}[ \t]{0,4}(?:[ ]string[ ])?(?::=|=>|\?=|\.=|\+=|==|!=|[=:(])[ \t]{0,4}"
     r"|[\"'][ ]?,[ ]?|>[ \t\r\n]{0,12}|[ ])"
 )
 _QUOTED: Final = r"[\"'`]([^\s\"'`]{6,200})"
 _BARE: Final = r"([^\s\"'`<>(){}\[\];,&|\\=]{6,200}={0,2})"
+
+_SAMPLE_USERS: Final = frozenset(
+    {"test:test", "user:password", "username:password", "username:token", "user:token", "name:password"}
+)
 
 RECOGNIZERS = (
     Recognizer(
@@ -37,6 +43,8 @@ RECOGNIZERS = (
             r"(?i)[A-Za-z][_\-](?:key|oauth)[\"'`]{0,2}[ \t]{0,3}(?::=|=>|[=: ])[ \t]{0,3}[\"'`]{0,1}([A-Za-z0-9+/_\-]{20,200}=?=?)"
         ),
         validate=lambda text: secret_value(text) and text.count("-") + text.count("_") < 4,
+        deny=("public key", "primary key", "foreign key", "cache key", "sort key", "partition key"),
+        context_window=24,
         boundary=False,
         base_score=0.6,
         priority=78,
@@ -45,24 +53,33 @@ RECOGNIZERS = (
             "softlayer-key: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
             "--my-key 9f86d081884c7d659a2feaa0c55ad015a3bf",
         ),
-        counter_examples=("cache_key = user_profile_settings_v2", "primary-key: id"),
+        counter_examples=(
+            "cache_key = user_profile_settings_v2",
+            "primary-key: id",
+            'public_key = "9f86d081884c7d659a2feaa0c55ad015a3bf"',
+        ),
     ),
     Recognizer(
         name="secret_assignment_quoted",
         type="SECRET",
-        pattern=rf"(?i){_KEYS}{_SUFFIX}{_ASSIGN}{_QUOTED}",
+        pattern=rf"(?i){_NAMED}{_ASSIGN}{_QUOTED}",
         validate=secret_value,
         boundary=False,
         base_score=0.7,
         priority=80,
         source="names that credentials are kept under, and the entropy of the value",
         examples=('api_key = "9f86d081884c7d659a2feaa0c55ad015"', 'setProperty("X_TOKEN", "g5er872qyq7hszlae27h")'),
-        counter_examples=('token = "your-token-here"', 'secret_name = "database-password"', "max_tokens: 4096"),
+        counter_examples=(
+            'token = "your-token-here"',
+            'secret_name = "database-password"',
+            "max_tokens: 4096",
+            "credentialsId: '29f63271-dc2f-4734-8221-5b31b5169bac'",
+        ),
     ),
     Recognizer(
         name="secret_assignment",
         type="SECRET",
-        pattern=rf"(?i){_KEYS}{_SUFFIX}(?:[\"'`\])]{{0,2}}[ \t]{{0,4}}(?::=|=>|\?=|==|[=:])[ \t]{{0,4}}|>[ \t\r\n]{{0,12}}){_BARE}",
+        pattern=rf"(?i){_NAMED}(?:[\"'`\])]{{0,2}}[ \t]{{0,4}}(?::=|=>|\?=|==|[=:])[ \t]{{0,4}}|>[ \t\r\n]{{0,12}}){_BARE}",
         validate=secret_value,
         boundary=False,
         base_score=0.7,
@@ -114,7 +131,7 @@ RECOGNIZERS = (
         name="curl_user",
         type="SECRET",
         pattern=r"(?s)\bcurl\b.{0,300}?[ ](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?([^\s\"':<$\[{]{1,64}:[^\s\"'<$\[{][^\s\"']{2,100})",
-        validate=lambda text: text != "test:test" and "user:pass" not in text and not placeholder(text),
+        validate=lambda text: text.lower() not in _SAMPLE_USERS and "user:pass" not in text and not placeholder(text),
         boundary=False,
         base_score=0.8,
         priority=85,

@@ -68,7 +68,7 @@ _WORDED: Final = (
         "My ID number is 54810-77", "the ID card office at 12 o'clock",
     ),
     (
-        "PASSPORT", r"\b[A-Z]{0,3}[ \-]?\d{4,9}[A-Z]{0,2}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", checks.has_digits,
+        "PASSPORT", r"\b(?:[A-Z]{1,3}[ \-]?)?\d{4,9}[A-Z]{0,2}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", checks.has_digits,
         ("passport", "passport number", "passport no", "passport id", "passeport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passaporto",
          "passaporte", "paspoort", "paspoortnummer", "paszport", "paszportu", "pasnummer", "passnummer", "passi", "útlevél", "pașaport", "pas", "pasaport",
          "διαβατήριο", "διαβατηρίου", "паспорт", "паспорта", "护照", "护照号", "護照", "旅券", "旅券番号", "パスポート", "여권", "여권번호", "جواز السفر", "جواز سفر", "گذرنامه",
@@ -131,7 +131,7 @@ _WORDED: Final = (
         "Kennzeichen B-AB 1234", "Kennzeichen der Zeit",
     ),
     (
-        "POSTAL_CODE", r"\b[A-Z]{0,2}[\- ]?\d[A-Z0-9]{1,5}(?:[ \-][A-Z0-9]{2,4})?\b|\b[A-Z]{1,2}\d[A-Z0-9]?[ ]?\d[A-Z]{2}\b|\b[A-Z]\d[A-Z][ ]?\d[A-Z]\d\b", _postcode,
+        "POSTAL_CODE", r"\b(?:[A-Z]{1,2}[\- ]?)?\d[A-Z0-9]{1,5}(?:[ \-][A-Z0-9]{2,4})?\b|\b[A-Z]{1,2}\d[A-Z0-9]?[ ]?\d[A-Z]{2}\b|\b[A-Z]\d[A-Z][ ]?\d[A-Z]\d\b", _postcode,
         ("postal code", "postcode", "post code", "zip", "zip code", "zipcode", "plz", "postleitzahl", "code postal", "código postal", "codigo postal", "codice postale", "postnummer", "postinumero", "kod pocztowy", "psč", "irányítószám",
          "cod poștal", "posta kodu", "почтовый индекс", "индекс", "邮编", "邮政编码", "郵遞區號", "郵便番号", "우편번호", "الرمز البريدي", "पिन कोड", "pin code", "cep", "eircode"),
         ("file", "archive", "bomb"), 20,
@@ -251,6 +251,18 @@ RECOGNIZERS = (
         source="3GPP TS 23.003, section 6.2",
         examples=("IMEI 49-015420-323751-8", "imei: 490154203237518"),
         counter_examples=("qty 490154203237518", "IMEI 490154203237517"),
+    ),
+    Recognizer(
+        name="imei_grouped",
+        type="IMEI",
+        pattern=r"\b\d{2}-\d{6}-\d{6}-\d\b",
+        validate=checked("imei"),
+        base_score=0.75,
+        max_length=18,
+        priority=59,
+        source="3GPP TS 23.003, section 6.2, as printed on devices",
+        examples=("49-015420-323751-8",),
+        counter_examples=("49-015420-323751-7",),
     ),
     Recognizer(
         name="imsi",
