@@ -338,6 +338,8 @@ def connect(cls: type[ClientT], resolve: Callable[[], Guard], settings: Settings
             )
         return current.credential(provider).reveal()
 
+    if not settings.environment.relaxed:
+        settings.credential(provider)  # a missing credential stops the start, not the first request
     options.setdefault("timeout", settings.provider_timeout_seconds)
     return guarded_client(
         cls,
@@ -368,6 +370,11 @@ class WireCall:
     def answer(self, request: WireRequest, raw: RawResponse) -> WireResponse:
         """Lay the answer open; :class:`MalformedInput` for what cannot be read."""
         return self._wire.response(request, raw)
+
+    def said(self, answer: WireResponse, texts: Sequence[str]) -> list[str]:
+        """The texts that the answer's messages show."""
+        read = zip(answer.parts, texts, strict=True)
+        return [text for part, text in read if part.channel == "prose" and part.role == "assistant"]
 
     def status(self, raw: RawResponse) -> int:
         """The HTTP status of the answer."""

@@ -21,6 +21,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, cast
 
 from aiguard import detect, redact
@@ -108,6 +109,9 @@ class Call(Protocol):
 
     def answer(self, request: Any, raw: Any) -> Answer:
         """Lay the answer's texts open."""
+
+    def said(self, answer: Any, texts: Sequence[str]) -> Sequence[str]:
+        """What an answer says once its parts read ``texts``: one text a message, as a schema applies to it."""
 
     def status(self, raw: Any) -> int:
         """The answer's HTTP status; 400 and above is an error answer. 200 where there is none."""
@@ -356,7 +360,7 @@ def deliver(
         answer = call.answer(outgoing.request, raw)
         trail.usage = answer.usage
         findings = yield Detect(parts=answer.parts)
-        shown, keepable = validate(controls, trail, outgoing, answer.parts, findings)
+        shown, keepable = validate(controls, trail, outgoing, answer.parts, findings, partial(call.said, answer))
         delivered = answer.render(shown)
         if call.status(raw) >= 400:
             yield Commit(records=(trail.rejected(call.status(raw), elapsed),))
@@ -384,6 +388,7 @@ def validate(
     outgoing: Outgoing,
     parts: Sequence[Part],
     findings: Sequence[Sequence[Finding]],
+    said: Callable[[Sequence[str]], Sequence[str]],
 ) -> tuple[list[str], list[str]]:
     """Stage 6: each part as it is shown (tokens turned back for this actor) and as it may be stored (tokens kept)."""
     if len(findings) != len(parts):
@@ -415,7 +420,7 @@ def validate(
         for type in sorted(stopped)
     ]
     read = list(zip(parts, shown, strict=True))
-    prose = [text for part, text in read if part.channel == "prose" and part.role == "assistant"]
+    prose = said(shown)
     everything = [text for part, text in read if part.kind is not PartKind.NUMBER]
     joined = ["".join(prose), "".join(text for part, text in read if part.kind is PartKind.TEXT)]
     broken = controls.answer_rules(outgoing.feature).check(prose, wider=[*everything, *joined])

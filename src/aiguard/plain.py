@@ -98,6 +98,11 @@ class PlainCall:
         """Lay the answer open; :class:`MalformedInput` for what is not a text or JSON-able."""
         return PlainAnswer(raw)
 
+    def said(self, answer: PlainAnswer, texts: Sequence[str]) -> list[str]:
+        """The answer itself when it is a text, else its JSON."""
+        whole = answer.render(list(texts))
+        return [whole if isinstance(whole, str) else json.dumps(whole, ensure_ascii=False)]
+
     def status(self, _raw: Any) -> int:
         """Always 200: what a callable returns is an answer."""
         return 200

@@ -47,6 +47,9 @@ def problem(blocked: Blocked, *, scope: str | None = None) -> Problem:
     return Problem(status=status, headers=tuple(headers), body=json.dumps(document).encode())
 
 
+_HTTP_LIBRARIES = frozenset({"openai", "anthropic", "httpx", "httpx2", "httpcore", "httpcore2"})
+
+
 def provider_failure(error: BaseException, *, policy_hash: str) -> ProviderFailed | None:
     """What a door answers for an SDK's exception about an exchange: 504 for a timeout, else 502; None for any other.
 
@@ -54,6 +57,8 @@ def provider_failure(error: BaseException, *, policy_hash: str) -> ProviderFaile
     of ours (a setting that is missing) is nobody else's failure, so it gives None too.
     """
     chain = _chain(error)
+    if not any(type(each).__module__.partition(".")[0] in _HTTP_LIBRARIES for each in chain):
+        return None  # the application's own model function, or a mistake of its own: not for us to explain
     found = next((id for id in map(_decision_id, chain) if id is not None), None)
     if found is None or any(isinstance(each, AIGuardError) for each in chain):
         return None

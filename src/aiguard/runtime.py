@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from aiguard.policy import Policy, load_policy
 from aiguard.redact import redact
 from aiguard.settings import Settings
 from aiguard.store import MasterKeyRing, load_or_create_key_file
-from aiguard.types import Clock, Detector, KeyRing, utc_now
+from aiguard.types import Clock, Detector, Finding, KeyRing, utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -96,7 +97,19 @@ def open_guard(
 
 def scrub_line(text: str) -> str:
     """A log line with every finding replaced, also behind the escapes of JSON or a ``repr`` that was logged."""
-    return redact(text, detect_text(default_detector(), text), REPLACE_ALL).text
+    found = [finding for finding in detect_text(default_detector(), text) if not _is_here(text, finding)]
+    return redact(text, found, REPLACE_ALL).text if found else text
+
+
+def _is_here(text: str, finding: Finding) -> bool:
+    """Whether a finding is an address of this machine (``127.0.0.1``, ``0.0.0.0``, ``::1``), which is nobody's."""
+    if finding.type != "IP_ADDRESS":
+        return False
+    try:
+        address = ipaddress.ip_address(text[finding.start : finding.end])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def open_keys(settings: Settings) -> KeyRing:

@@ -103,7 +103,7 @@ DOCUMENTED: Final[tuple[SettingDoc, ...]] = (
     SettingDoc(
         name="AIGUARD_PROVIDER_TIMEOUT_SECONDS",
         default="60",
-        meaning="how long a model server may take to answer",
+        meaning="how long one attempt at a model server may take; an SDK's own retries (max_retries) come on top",
     ),
     SettingDoc(
         name="AIGUARD_LOG_PROTECTION",

@@ -701,3 +701,13 @@ def test_cost_grows_with_the_length_of_the_request(grow: Any) -> None:
     seconds(100)
     small, large = seconds(500), seconds(4000)
     assert large < 0.5 + 30 * small
+
+
+def test_a_schema_applies_to_a_structured_answer_as_to_its_json() -> None:
+    schema = 'output = { json_schema = { type = "object", required = ["queue"] } }\nmax_input'
+    guard, _ = make_guard(POLICY.replace("max_input", schema))
+    assert call(guard, Model({"queue": "billing"}), user("hi")) == {"queue": "billing"}
+    assert call(guard, Model('{"queue": "billing"}'), user("hi")) == '{"queue": "billing"}'
+    with pytest.raises(OutputBlocked) as caught:
+        call(guard, Model({"other": 1}), user("hi"))
+    assert len(caught.value.reasons) == 1

@@ -56,6 +56,7 @@ class AIGuard:
         self._request_rules: list[ScrubRule] = []
         self._response_rules: list[ScrubRule] = []
         self._states: list[State] = []
+        self._early: list[Any] = []
         self._checked_rules = 0
         if app is not None:
             self.init_app(app)
@@ -75,6 +76,8 @@ class AIGuard:
         state = State(guard, self._actor, self._subject)
         app.extensions[EXTENSION] = state
         self._states.append(state)
+        for client in self._early:
+            client.timeout = settings.provider_timeout_seconds
         if Blocked not in app.error_handler_spec[None][None]:  # the application's own handler stays
             app.register_error_handler(Blocked, answer_blocked)
         # First in, last out, whatever was registered before: what others read is scrubbed, what others write is too.
@@ -148,7 +151,10 @@ class AIGuard:
     def client(self, cls: type[ClientT], **options: Any) -> ClientT:
         """A client of the given SDK class (``openai.OpenAI``) whose every request passes the guard of the current app."""
         settings = self.guard.settings if self._states else Settings.load()
-        return connect(cls, lambda: self.guard, settings, **options)
+        client = connect(cls, lambda: self.guard, settings, **options)
+        if not self._states and "timeout" not in options:
+            self._early.append(client)  # the application's configuration may say another time limit
+        return client
 
     def call(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Any:
         """See :meth:`aiguard.guard.Guard.call`."""

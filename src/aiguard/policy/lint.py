@@ -41,7 +41,7 @@ def _warnings(policy: Policy, now: datetime) -> Iterator[str]:
             yield f"{at}.models: none is listed, so this feature may call no model"
         if feature.mode == "monitor" and not policy.live_exceptions(name, "monitor-mode", now):
             yield (
-                f'{at}.mode: "monitor" lets everything through, and in production this feature will be refused: there is '
+                f'{at}.mode: "monitor" lets everything through, and in production this feature will be enforced all the same: there is '
                 'no [[exceptions]] entry in force with control = "monitor-mode"'
             )
         for rules, where in ((feature.redact, "redact"), (feature.output.redact, "output.redact")):

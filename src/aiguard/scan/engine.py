@@ -139,7 +139,10 @@ class Engine:
         self._set, self._keys = _new_set(), _new_set()
         self._by_hit: list[list[_Compiled]] = []
         self._by_key: list[list[_Compiled]] = []
-        self._alone: list[_Compiled] = []
+        self._alone = _new_set()
+        self._by_alone: list[list[_Compiled]] = []
+        self._longest_alone = 0
+        alone: dict[str, int] = {}
         hits: dict[str, int] = {}
         keys: dict[str, int] = {}
         for compiled in self._compiled:
@@ -153,12 +156,14 @@ class Engine:
                 _add(self._set, trigger(recognizer.context), hits, self._by_hit, compiled)
                 _add(self._keys, trigger(recognizer.context), keys, self._by_key, compiled)
             if not strong and recognizer.alone_score >= self._threshold:
-                self._alone.append(compiled)
-        self._longest_alone = max((compiled.recognizer.max_length for compiled in self._alone), default=0)
+                _add(self._alone, _TRAILING_REPEAT.sub(r"\1}", recognizer.pattern), alone, self._by_alone, compiled)
+                self._longest_alone = max(self._longest_alone, recognizer.max_length)
         self._encoded = self._set.Add(TRIGGER.encode())
         self._sentinel = self._set.Add(b"")
         self._keys.Add(b"")
+        self._alone.Add(b"")
         self._set.Compile()
+        self._alone.Compile()
         self._keys.Compile()
 
     @property
@@ -226,6 +231,13 @@ class Engine:
             raise ScanFailed("the set of context words ran out of memory, so the text was not scanned; refuse it")
         return [compiled for index in hits if index < len(self._by_key) for compiled in self._by_key[index]]
 
+    def _standing_alone(self, data: bytes) -> Sequence[_Compiled]:
+        """The recognizers that may take the whole of a short text for their value."""
+        hits = self._alone.Match(data)
+        if not hits:
+            raise ScanFailed("the set of whole values ran out of memory, so the text was not scanned; refuse it")
+        return [compiled for index in hits if index < len(self._by_alone) for compiled in self._by_alone[index]]
+
     def _scan_segment(
         self, segment: Segment, key: str, by_key: Sequence[_Compiled], plain: set[str], found: list[Finding]
     ) -> None:
@@ -256,8 +268,8 @@ class Engine:
         hits = self._set.Match(data)
         if not hits or self._sentinel not in hits:
             raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it")
-        size = len(text.strip()) if self._alone and not key and (window is None or window.alone) else 0
-        alone = self._alone if 0 < size <= self._longest_alone else ()
+        size = len(text.strip()) if self._longest_alone and not key and (window is None or window.alone) else 0
+        alone = self._standing_alone(data) if 0 < size <= self._longest_alone else ()
         if len(hits) == 1 and not by_key and not alone:
             return False
         encoded = self._encoded in hits

@@ -1,7 +1,7 @@
 """Stage 7: what may be kept, encrypted.
 
 Law of this folder: content is sealed before it reaches the database and its ciphertext is bound to the row it belongs
-to, so a row that was moved, copied or relabelled does not open. Nothing is kept without a data class, a legal basis, an
+to, so a row that was moved, copied, or given to another subject, tenant, class or decision does not open. Nothing is kept without a data class, a legal basis, an
 owner and a time to go.
 
 ``keys`` seals and names, ``tables`` is the artifact's row, ``read`` reads it back.
