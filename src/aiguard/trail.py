@@ -68,6 +68,7 @@ class Trail:
     would_block: list[Reason] = field(default_factory=list)
     monitored: bool = False
     decided: bool = False
+    names: dict[str, str] | None = field(default=None, repr=False)
 
     def decision(self, effect: Effect, stage: Stage, reasons: Iterable[Reason]) -> Decision:
         """A decision under this exchange's id."""
@@ -149,8 +150,10 @@ class Trail:
         return self.access.decision_id if self.access is not None else ""
 
     def _names(self) -> dict[str, str]:
-        access = self.access
-        return named(self.pseudonym, access.actor if access else None, access.subject if access else None)
+        if self.names is None:  # every record of an exchange carries the same ones
+            access = self.access
+            self.names = named(self.pseudonym, access.actor if access else None, access.subject if access else None)
+        return self.names
 
     def _body(self) -> dict[str, Any]:
         return {
