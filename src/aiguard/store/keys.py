@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import hashlib
 import hmac
 import os
 import re
@@ -116,7 +115,7 @@ class MasterKeyRing:
         if not _KIND.match(kind):
             raise ValueError("the kind of a pseudonym is a short ASCII name such as 'actor'")
         message = kind.encode() + b"\x00" + value.encode("utf-8", "surrogatepass")
-        number = int.from_bytes(hmac.digest(self._naming, message, hashlib.sha256)[:16], "big")
+        number = int.from_bytes(hmac.digest(self._naming, message, "sha256")[:16], "big")
         return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
