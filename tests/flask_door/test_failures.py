@@ -149,13 +149,13 @@ def test_nobody_listening_is_a_bad_gateway(new_desk: NewDesk) -> None:
 
 def test_a_model_server_that_hangs_is_a_gateway_timeout(desk: Desk) -> None:
     def hang(_served: BaseHTTPRequestHandler) -> bool:
-        time.sleep(1)
+        time.sleep(4)
         return False
 
     desk.server.fault = hang
     began = time.monotonic()
     answer = ask(desk)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 3.5
     assert is_problem(answer, 504)["reasons"][0]["code"] == "provider.timeout"
     assert desk.event_of(answer).payload["error"] == "ReadTimeout"
 
