@@ -231,6 +231,7 @@ class Guard:
         ``options`` go to the class, without those that would lead around the guard (base URL, HTTP client, credential):
         they come from settings.
         """
+        need_credential(cls, self.settings)
         return connect(cls, lambda: self, self.settings, **options)
 
     def call(self, fn: AnyModel, messages: Any, *, model: str, **options: Any) -> Any:
@@ -338,8 +339,6 @@ def connect(cls: type[ClientT], resolve: Callable[[], Guard], settings: Settings
             )
         return current.credential(provider).reveal()
 
-    if not settings.environment.relaxed:
-        settings.credential(provider)  # a missing credential stops the start, not the first request
     options.setdefault("timeout", settings.provider_timeout_seconds)
     return guarded_client(
         cls,
@@ -349,6 +348,12 @@ def connect(cls: type[ClientT], resolve: Callable[[], Guard], settings: Settings
         max_response_bytes=settings.max_response_bytes,
         **options,
     )
+
+
+def need_credential(cls: type[Any], settings: Settings) -> None:
+    """Let a missing credential stop the start and not the first request; on a developer's machine it may come later."""
+    if not settings.environment.relaxed:
+        settings.credential(provider_of(cls))
 
 
 def _base_url(settings: Settings, provider: str) -> str:

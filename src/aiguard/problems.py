@@ -57,8 +57,8 @@ def provider_failure(error: BaseException, *, policy_hash: str) -> ProviderFaile
     of ours (a setting that is missing) is nobody else's failure, so it gives None too.
     """
     chain = _chain(error)
-    if not any(type(each).__module__.partition(".")[0] in _HTTP_LIBRARIES for each in chain):
-        return None  # the application's own model function, or a mistake of its own: not for us to explain
+    if not any(_about_the_server(each) for each in chain):
+        return None  # a mistake in the application's own model function: not for us to explain
     found = next((id for id in map(_decision_id, chain) if id is not None), None)
     if found is None or any(isinstance(each, AIGuardError) for each in chain):
         return None
@@ -99,6 +99,12 @@ def _modules(error: BaseException) -> set[str]:
         names.add(str(frame.tb_frame.f_globals.get("__name__", "")))
         frame = frame.tb_next
     return names
+
+
+def _about_the_server(error: BaseException) -> bool:
+    """Whether an exception says that a model server could not be reached or did not answer well."""
+    library = type(error).__module__.partition(".")[0]
+    return library in _HTTP_LIBRARIES or isinstance(error, (TimeoutError, ConnectionError))
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -16,7 +16,7 @@ from aiguard.flask.callers import ActorResolver, SubjectResolver, flask_login_ac
 from aiguard.flask.failures import answer_blocked, blocked_decision
 from aiguard.flask.state import EXTENSION, GRANTS, State, current_state, end_all, route_names
 from aiguard.flask.views import end_access
-from aiguard.guard import Guard, connect
+from aiguard.guard import Guard, connect, need_credential
 from aiguard.hooks import Rules, ScrubRule, matches
 from aiguard.identity import Access, Authoriser, Conversation, EndingWith, current_access, has_scope
 from aiguard.runtime import open_guard
@@ -151,6 +151,8 @@ class AIGuard:
     def client(self, cls: type[ClientT], **options: Any) -> ClientT:
         """A client of the given SDK class (``openai.OpenAI``) whose every request passes the guard of the current app."""
         settings = self.guard.settings if self._states else Settings.load()
+        if self._states:
+            need_credential(cls, settings)
         client = connect(cls, lambda: self.guard, settings, **options)
         if not self._states and "timeout" not in options:
             self._early.append(client)  # the application's configuration may say another time limit
