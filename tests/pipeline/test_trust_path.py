@@ -711,3 +711,11 @@ def test_a_schema_applies_to_a_structured_answer_as_to_its_json() -> None:
     with pytest.raises(OutputBlocked) as caught:
         call(guard, Model({"other": 1}), user("hi"))
     assert len(caught.value.reasons) == 1
+
+
+@pytest.mark.parametrize("number", [4111111111111111, 4111111111111111.0])
+def test_a_card_written_as_a_number_is_found_with_and_without_a_decimal_point(number: float) -> None:
+    guard, _ = make_guard()
+    model = Model()
+    call(guard, model, user("hi"), card=number)
+    assert "4111111111111111" not in json.dumps(model.received)

@@ -71,7 +71,7 @@ def detect_parts(detector: Detector, parts: Sequence[Part]) -> list[list[Finding
 
     Raises whatever the detector raises: a part that could not be looked at must stop the exchange.
     """
-    found = [detect_text(detector, part.text, context=part.context) for part in parts]
+    found = [_detect_part(detector, part) for part in parts]
     for group in _groups(parts):
         starts = [0]
         for index in group:
@@ -84,6 +84,15 @@ def detect_parts(detector: Detector, parts: Sequence[Part]) -> list[list[Finding
                 found[group[position]].append(piece)
                 position += 1
     return [_without_repeats(findings) for findings in found]
+
+
+def _detect_part(detector: Detector, part: Part) -> list[Finding]:
+    """The findings of one part; a number that hides another behind a decimal point (``4111111111111111.0``) is one whole."""
+    found = detect_text(detector, part.text, context=part.context)
+    if part.kind is PartKind.NUMBER and "." in part.text:
+        whole = detect_text(detector, part.text.partition(".")[0], context=part.context)
+        found += [replace(finding, start=0, end=len(part.text)) for finding in whole]
+    return found
 
 
 def _message(part: Part) -> tuple[str, str, str, str] | None:

@@ -31,7 +31,6 @@ _VISIBLE: Final = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?\Z")
 _REQUEST_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "content-type": re.compile(r"application/json(?:; ?charset=utf-8)?\Z", re.IGNORECASE),
     "accept": re.compile(r"(?:application/json|text/event-stream|\*/\*)\Z"),
-    "idempotency-key": re.compile(r"stainless-python-retry-[0-9a-f-]{36}\Z"),
 }
 """What an SDK says that a provider needs."""
 _RESPONSE_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
