@@ -9,7 +9,8 @@ from pathlib import Path
 from aiguard.errors import ConfigurationError
 from examples.flask_app.accounts import passwords
 from examples.flask_app.app import create_app
-from examples.flask_app.serve import local_model_server, serve
+from examples.flask_app.serve import serve
+from examples.local_model import local_model_server
 
 
 def main() -> None:

@@ -18,9 +18,10 @@ def main() -> int:
     )
     parser.add_argument("--port", type=int, default=8089, help="0 picks a free one (default: 8089)")
     parser.add_argument("--record", type=Path, help="JSON-lines file that gets every received request")
+    parser.add_argument("--pace", type=int, default=0, metavar="MS", help="time between two pieces of a stream")
     options = parser.parse_args()
     try:
-        server = ModelServer(options.port, options.record)
+        server = ModelServer(options.port, options.record, pace=min(max(options.pace, 0), 2_000) / 1_000)
     except OSError as problem:
         print(f"cannot listen on port {options.port}: {problem.strerror}; choose another with --port", file=sys.stderr)
         return 1

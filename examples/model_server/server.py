@@ -12,13 +12,13 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, ClassVar
 from urllib.parse import urlsplit
 
-from examples.model_server import responder, wire
+from examples.model_server import messages, responder, wire
 
 MAX_BODY = 64 * 1024 * 1024
 
@@ -54,19 +54,26 @@ class Record:
 
 
 class ModelServer(ThreadingHTTPServer):
-    """Listens on the loopback interface; ``url`` is the base URL for an OpenAI client."""
+    """Listens on the loopback interface; ``url`` is the base URL for an OpenAI client, ``origin`` for an Anthropic client."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int = 0, record: Path | None = None) -> None:
+    def __init__(self, port: int = 0, record: Path | None = None, *, pace: float = 0.0) -> None:
         self.record = Record(record)
+        self.pace = pace
+        """Seconds between two frames of a stream."""
         super().__init__(("127.0.0.1", port), Handler)
 
     @property
     def url(self) -> str:
         """The base URL, ending in ``/v1``."""
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+        return f"{self.origin}/v1"
+
+    @property
+    def origin(self) -> str:
+        """The base URL without a path."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is not worth a traceback."""
@@ -104,6 +111,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.server.record.write("POST", self.path, self.headers.items(), body)
         path = urlsplit(self.path).path
+        if path in ("/v1/messages", "/v1/messages/count_tokens"):
+            self._messages(body, counting=path != "/v1/messages")
+            return
         if path not in self._endpoints:
             self._json(404, wire.error(f"Invalid URL (POST {path})"))
             return
@@ -116,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
         except wire.BadRequest as problem:
             self._json(400, wire.error(str(problem)))
             return
-        if self._fault(asked):
+        if self._fault(asked, lambda text, _: wire.error(text, "server_error")):
             return
         said = wire.reply(asked)
         if asked.stream:
@@ -124,6 +134,26 @@ class Handler(BaseHTTPRequestHandler):
             self._stream(frames)
         else:
             self._json(200, wire.response(asked, said) if responses else wire.chat(asked, said))
+
+    def _messages(self, body: bytes, *, counting: bool) -> None:
+        """The two endpoints of Anthropic."""
+        if not self.headers.get("x-api-key") or not self.headers.get("anthropic-version"):
+            self._json(401, messages.error("x-api-key and anthropic-version headers are required", 401))
+            return
+        try:
+            asked = messages.read(body, counting=counting)
+        except wire.BadRequest as problem:
+            self._json(400, messages.error(str(problem), 400))
+            return
+        if self._fault(asked, messages.error):
+            return
+        said = wire.reply(asked)
+        if counting:
+            self._json(200, messages.count(asked))
+        elif asked.stream:
+            self._stream(messages.message_stream(asked, said))
+        else:
+            self._json(200, messages.message(asked, said))
 
     def _read_body(self) -> bytes | None:
         """The body by its length; ``None`` when an error was answered instead."""
@@ -137,8 +167,8 @@ class Handler(BaseHTTPRequestHandler):
             return None
         return self.rfile.read(length)
 
-    def _fault(self, asked: wire.Asked) -> bool:
-        """Do what the prompt asks for; True when that was the whole answer."""
+    def _fault(self, asked: wire.Asked, failure: Callable[[str, int], wire.Json]) -> bool:
+        """Do what the prompt asks for; True when that was the whole answer. ``failure`` words an error for its status."""
         wish = responder.directive(asked.text)
         if wish is None:
             return False
@@ -159,9 +189,7 @@ class Handler(BaseHTTPRequestHandler):
             return True
         elif wish.name == "error":
             status = int(wish.value) if wish.value.isdigit() and 400 <= int(wish.value) <= 599 else 500
-            self._json(
-                status, wire.error(f"The local model server failed as asked: {asked.text[:200]}", "server_error")
-            )
+            self._json(status, failure(f"The local model server failed as asked: {asked.text[:200]}", status))
             return True
         elif wish.name == "redirect":
             self._send(
@@ -196,6 +224,8 @@ class Handler(BaseHTTPRequestHandler):
         for frame in frames:
             self.wfile.write(f"{len(frame):x}\r\n".encode() + frame + b"\r\n")
             self.wfile.flush()
+            if self.server.pace:
+                time.sleep(self.server.pace)
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 

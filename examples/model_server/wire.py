@@ -35,14 +35,14 @@ class Asked:
     tools: tuple[str, ...]
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
     """The text of a content value: a string, or a list of parts."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for part in value:
             if isinstance(part, dict):
-                yield from _texts(part.get("text") or part.get("output") or part.get("content"))
+                yield from texts(part.get("text") or part.get("output") or part.get("content"))
 
 
 def read(body: bytes, *, responses: bool) -> Asked:
@@ -58,13 +58,13 @@ def read(body: bytes, *, responses: bool) -> Asked:
         turns = [{"role": "user", "content": turns}]
     if not isinstance(turns, list) or not turns:
         raise BadRequest(f"you must provide a non-empty {'input' if responses else 'messages'} parameter")
-    texts: list[str] = [data["instructions"]] if isinstance(data.get("instructions"), str) else []
+    seen: list[str] = [data["instructions"]] if isinstance(data.get("instructions"), str) else []
     said = ""
     for turn in turns:
         if not isinstance(turn, dict):
             raise BadRequest("each message must be an object")
-        content = "\n".join(_texts(turn.get("content", turn.get("output"))))
-        texts.append(content)
+        content = "\n".join(texts(turn.get("content", turn.get("output"))))
+        seen.append(content)
         if turn.get("role") in ("user", "tool") or turn.get("type") == "function_call_output":
             said = content
     limit = data.get("max_output_tokens") if responses else data.get("max_completion_tokens", data.get("max_tokens"))
@@ -76,7 +76,7 @@ def read(body: bytes, *, responses: bool) -> Asked:
     return Asked(
         model=data["model"],
         text=said,
-        everything="\n".join(texts),
+        everything="\n".join(seen),
         limit=limit if isinstance(limit, int) else None,
         stream=data.get("stream") is True,
         stream_usage=bool((data.get("stream_options") or {}).get("include_usage")),

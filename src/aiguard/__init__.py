@@ -13,8 +13,8 @@
 One *exchange* is one guarded call to a model. Its decision is committed before anything is sent and its outcome before
 anything is delivered, under one id that the HTTP error, the audit event and the artifact share.
 
-Start with ``aiguard.flask.AIGuard`` in a Flask application, or :func:`open_guard` anywhere else; :func:`scrub` does the
-plain job, without either.
+Start with ``aiguard.flask.AIGuard`` in a Flask application, ``aiguard.starlette.AIGuard`` in a Starlette or FastAPI one, or
+:func:`open_guard` and :func:`require_ai_scope` anywhere else; :func:`scrub` does the plain job, without any.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from aiguard.errors import AIGuardError, Blocked, ConfigurationError
 from aiguard.types import Actor, Decision, Finding, Operator, Sensitivity
 
 if TYPE_CHECKING:
+    from aiguard.functions import require_ai_scope
     from aiguard.guard import Guard
     from aiguard.policy import Policy, load_policy
     from aiguard.runtime import open_guard
@@ -49,6 +50,7 @@ __all__ = [
     "StreamScrubber",
     "load_policy",
     "open_guard",
+    "require_ai_scope",
     "scrub",
 ]
 
@@ -59,6 +61,7 @@ _LAZY = {
     "StreamScrubber": "aiguard.scrubbing",
     "load_policy": "aiguard.policy",
     "open_guard": "aiguard.runtime",
+    "require_ai_scope": "aiguard.functions",
     "scrub": "aiguard.scrubbing",
 }
 

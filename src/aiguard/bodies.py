@@ -1,4 +1,4 @@
-"""Scrubbing whole HTTP bodies, with and without a model call: JSON, forms and text.
+"""Scrubbing whole HTTP bodies, with and without a model call: JSON, forms, forms with files, and text.
 
 A body is laid open into parts, each part is looked at, and the body is written anew from what may stay. What cannot be read
 here is refused: an unknown content type, another charset than UTF-8, an encoded body. Nothing is tokenised, since nobody
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiguard.detect.parts import detect_parts
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.framing.forms import FormDocument
 from aiguard.framing.jsontree import JsonDocument, NotJson
+from aiguard.framing.multipart import Document, Files, MultipartDocument
 from aiguard.policy.values import did_you_mean, parse_operator
 from aiguard.redact import redact
 from aiguard.types import Detector, Operator, Part
@@ -78,6 +79,7 @@ def scrub_body(
     pseudonym: Callable[[str, str], str],
     exempt: Callable[[str], bool] | None = None,
     max_bytes: int,
+    files: Files | None = None,
 ) -> ScrubbedBody:
     """Scrub one body.
 
@@ -89,6 +91,7 @@ def scrub_body(
         pseudonym: the keyed hash that the operator ``hash`` writes.
         exempt: whether a found value may stay (it was restored for this very actor).
         max_bytes: the most that is read.
+        files: what happens to files in a form of several parts; None where no such form is read.
 
     Raises:
         MalformedInput: the bytes are not what their type says; :class:`UnreadableBody` for a type not known here,
@@ -98,7 +101,7 @@ def scrub_body(
         return ScrubbedBody(content=content, counts={}, blocked=())
     if len(content) > max_bytes:
         raise BodyTooLarge(f"the body is {len(content)} bytes; at most {max_bytes} are read")
-    document = _open(content, content_type)
+    document = _open(content, content_type, files)
     parts = document.parts()
     counts: Counter[tuple[str, str]] = Counter()
     blocked: set[str] = set()
@@ -112,6 +115,8 @@ def scrub_body(
         counts.update(redacted.counts)
         blocked.update(redacted.blocked)
         texts.append(redacted.text)
+    if isinstance(document, MultipartDocument) and document.dropped:
+        counts["FILE", "drop"] += document.dropped
     changed = any(text is not None for text in texts)
     return ScrubbedBody(
         content=document.render(texts) if changed else document.render([None] * len(parts)),
@@ -127,27 +132,26 @@ class _TextDocument:
     def parts(self) -> list[Part]:
         return [Part(text=self._text)]
 
-    def render(self, texts: list[str | None]) -> bytes:
+    def render(self, texts: Sequence[str | None]) -> bytes:
         text = texts[0]
         return (self._text if text is None else text).encode("utf-8")
 
 
-def _open(content: bytes, content_type: str) -> JsonDocument | FormDocument | _TextDocument:
-    kind, _, parameters = content_type.partition(";")
-    kind = kind.strip().lower()
-    charset = _charset(parameters)
-    if charset not in ("", "utf-8", "utf8", "us-ascii"):
-        raise UnreadableBody("only UTF-8 bodies can be looked at; send charset=utf-8")
+def _open(content: bytes, content_type: str, files: Files | None = None) -> Document:
+    kind = content_type.partition(";")[0].strip().lower()
+    check_charset(content_type)
     if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
         return JsonDocument.parse(content)
     if kind == "application/x-www-form-urlencoded":
         return FormDocument.parse(content)
+    if kind == "multipart/form-data" and files is not None:
+        return MultipartDocument.parse(content, content_type, open_part=_open, files=files)
     if kind.startswith("text/") and kind != "text/event-stream":
         return _open_text(content)
     raise UnreadableBody("a body of this content type cannot be looked at; send JSON, a form or text")
 
 
-def _open_text(content: bytes) -> JsonDocument | _TextDocument:
+def _open_text(content: bytes) -> Document:
     """Text; but JSON whose escapes hide characters is read as what it is, whatever it is called."""
     try:
         text = content.decode("utf-8")
@@ -161,9 +165,11 @@ def _open_text(content: bytes) -> JsonDocument | _TextDocument:
     raise MalformedInput("the body is not valid UTF-8")
 
 
-def _charset(parameters: str) -> str:
-    for parameter in parameters.split(";"):
+def check_charset(content_type: str) -> None:
+    """Refuse a body that is not UTF-8 by its own account: :class:`UnreadableBody`."""
+    for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip('"').lower()
-    return ""
+        if name.strip().lower() != "charset":
+            continue
+        if value.strip().strip('"').lower() not in ("", "utf-8", "utf8", "us-ascii"):
+            raise UnreadableBody("only UTF-8 bodies can be looked at; send charset=utf-8")

@@ -14,22 +14,28 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
 
+from aiguard.detect.notes import noting
 from aiguard.detect.parts import detect_parts
 from aiguard.errors import Blocked, StoreError, StoreUnavailable
-from aiguard.pipeline import Commit, Delivered, Detect, Effect, Send
-from aiguard.types import Detector, Finding, Part, Recorder
+from aiguard.pipeline import Commit, Delivered, Detect, Effect, Recall, Send
+from aiguard.redact import KeptVault
+from aiguard.scan import Engine
+from aiguard.types import Detector, Finding, Part, Recorder, VaultArchive
 
 OFFLOAD_CHARACTERS = 50_000
-"""Characters from which the async driver detects in a thread, so that the event loop goes on. About 1 ms of scanning."""
+"""Characters from which the async driver detects in a thread, so that the event loop goes on. About 1 ms of scanning.
+
+Whatever is not the built-in engine is always asked in a thread, since it may take its time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hands:
     """What the drivers work with. ``store_timeout`` is in seconds; past it a commit counts as failed."""
 
-    detector: Detector
     recorder: Recorder
     store_timeout: float
+    archive: VaultArchive | None = None
+    """Where the values of conversations are kept; without one they are kept by this process alone."""
 
 
 Steps = Generator[Effect, Any, Delivered]
@@ -40,7 +46,7 @@ def run(steps: Steps, hands: Hands, send: Callable[[Any], Any]) -> Delivered:
     value: Any = None
     error: BaseException | None = None
     while True:
-        effect, refusal = _advance(steps, value, error)
+        effect, refusal = advance(steps, value, error)
         if refusal is not None:
             raise refusal.with_traceback(None) from None
         if isinstance(effect, Delivered):
@@ -48,14 +54,17 @@ def run(steps: Steps, hands: Hands, send: Callable[[Any], Any]) -> Delivered:
         value = error = None
         try:
             match effect:
-                case Detect(parts=parts):
-                    value = detect_parts(hands.detector, parts)
+                case Detect(parts=parts, detector=detector, notes=notes):
+                    with noting(notes):
+                        value = detect_parts(detector, parts)
                 case Commit(records=records, wait=wait, after=after):
                     pending = hands.recorder.commit(records)
                     if wait:
                         settled(pending, hands.store_timeout)
                     if after is not None:
                         settled(after, hands.store_timeout)
+                case Recall(vault=vault):
+                    recall(hands, vault)
                 case Send(payload=payload):
                     value = send(payload)
         except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
@@ -67,7 +76,7 @@ async def arun(steps: Steps, hands: Hands, send: Callable[[Any], Awaitable[Any]]
     value: Any = None
     error: BaseException | None = None
     while True:
-        effect, refusal = _advance(steps, value, error)
+        effect, refusal = advance(steps, value, error)
         if refusal is not None:
             raise refusal.with_traceback(None) from None
         if isinstance(effect, Delivered):
@@ -75,22 +84,34 @@ async def arun(steps: Steps, hands: Hands, send: Callable[[Any], Awaitable[Any]]
         value = error = None
         try:
             match effect:
-                case Detect(parts=parts):
-                    value = await _detect(hands.detector, parts)
+                case Detect(parts=parts, detector=detector, notes=notes):
+                    with noting(notes):
+                        value = await _detect(detector, parts)
                 case Commit(records=records, wait=wait, after=after):
                     pending = hands.recorder.commit(records)
                     if wait:
-                        await _asettled(pending, hands.store_timeout)
+                        await asettled(pending, hands.store_timeout)
                     if after is not None:
-                        await _asettled(after, hands.store_timeout)
+                        await asettled(after, hands.store_timeout)
+                case Recall(vault=vault):
+                    await asyncio.to_thread(recall, hands, vault)
                 case Send(payload=payload):
                     value = await send(payload)
         except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
             error = raised
 
 
-def _advance(steps: Steps, value: Any, error: BaseException | None) -> tuple[Effect | Delivered | None, Blocked | None]:
-    """One step: the next effect or the result, or else the refusal it ended in."""
+def recall(hands: Hands, vault: KeptVault) -> None:
+    """Bring a conversation's vault up to what the archive knows; :class:`StoreError` where that cannot be said."""
+    if hands.archive is None:
+        raise StoreError("this guard has no archive for the values of conversations")
+    vault.sync(hands.archive.recall(actor=vault.actor, conversation=vault.conversation, known=vault.known))
+
+
+def advance(
+    steps: Generator[Any, Any, Delivered], value: Any, error: BaseException | None
+) -> tuple[Any, Blocked | None]:
+    """One step of the stages: the next effect or the result, or else the refusal they ended in, without its context."""
     try:
         return steps.send(value) if error is None else steps.throw(error), None
     except StopIteration as stop:
@@ -102,7 +123,7 @@ def _advance(steps: Steps, value: Any, error: BaseException | None) -> tuple[Eff
 
 
 async def _detect(detector: Detector, parts: Sequence[Part]) -> list[list[Finding]]:
-    if sum(len(part.text) for part in parts) > OFFLOAD_CHARACTERS:
+    if not isinstance(detector, Engine) or sum(len(part.text) for part in parts) > OFFLOAD_CHARACTERS:
         return await asyncio.to_thread(detect_parts, detector, parts)
     return detect_parts(detector, parts)
 
@@ -122,7 +143,8 @@ def settled(pending: Future[None], timeout: float) -> None:
         raise StoreError(f"the record could not be written ({type(error).__name__})") from None
 
 
-async def _asettled(pending: Future[None], seconds: float) -> None:
+async def asettled(pending: Future[None], seconds: float) -> None:
+    """:func:`settled` on the event loop."""
     try:
         await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(pending)), seconds)
     except TimeoutError:

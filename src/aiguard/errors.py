@@ -11,11 +11,13 @@
     │   └── SchemaRevisionError   the database is at another schema revision than the code
     ├── StoreError                a record could not be written or read
     │   └── StoreUnavailable      … because the database did not answer in time
+    ├── CredentialError           a service token cannot be made, rotated or revoked as asked
     ├── IntegrityError            a ciphertext, token or record is not what it claims to be
     ├── MalformedInput            bytes that are not what their type says (JSON, UTF-8, form)
     └── Blocked                   a control refused; carries the decision
         ├── NotAuthenticated      401: nobody is signed in
         ├── AccessDenied          403: the actor, the feature or the credential may not
+        ├── RateLimited           429: the actor or its tenant has called too often
         ├── ContentBlocked        422: what is in the request may not leave
         ├── InputRefused          400/413/415: a body that no control can read
         ├── OutputBlocked         502: the answer may not be delivered
@@ -68,6 +70,10 @@ class StoreError(AIGuardError):
 
 class StoreUnavailable(StoreError):
     """The database could not be reached, is locked or read-only, or its queue is full."""
+
+
+class CredentialError(AIGuardError):
+    """A service token cannot be made, rotated or revoked as asked. The message says what to ask instead."""
 
 
 class IntegrityError(AIGuardError):
@@ -128,6 +134,24 @@ class AccessDenied(Blocked):
 
     status = 403
     title = "Not allowed"
+
+
+class RateLimited(Blocked):
+    """The actor, or its tenant, has used the feature as often as policy allows for now.
+
+    Attributes:
+        limit: how many uses of ``window`` seconds are allowed.
+        retry_after: whole seconds, at least 1, until another use may be allowed.
+    """
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, decision: Decision, *, limit: int = 0, window: int = 0, retry_after: int = 1) -> None:
+        super().__init__(decision)
+        self.limit = limit
+        self.window = window
+        self.retry_after = retry_after
 
 
 class ContentBlocked(Blocked):

@@ -122,6 +122,15 @@ def recorded(guard: Guard, refusal: Blocked, type: str, payload: Mapping[str, An
     return refusal
 
 
+def unresolved(guard: Guard, error: Exception, *, scope: str, route: str = "") -> Blocked:
+    """The refusal, on record, where an application could not say who is calling, or about whom (fail closed)."""
+    name = type(error).__name__
+    detail = f"who is calling could not be resolved ({name})"
+    decision = _blocked(guard, "actor.failed", detail, stage=Stage.ADMIT)
+    logger.error("resolving the actor or subject raised %s in %s; decision %s", name, raised_in(error), decision.id)
+    return recorded(guard, ControlFailed(decision), "access.denied", {"scope": scope, "route": route})
+
+
 def _scrub(
     guard: Guard,
     rule: ScrubRule,

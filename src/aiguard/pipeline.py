@@ -19,7 +19,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
@@ -40,9 +40,10 @@ from aiguard.framing.jsontree import JsonDocument
 from aiguard.identity import Access
 from aiguard.injection import Defence
 from aiguard.output import AnswerRules, link_spans
-from aiguard.policy import Feature, Policy
+from aiguard.policy import Feature, OutputRule, Policy
+from aiguard.scan import Engine
 from aiguard.trail import Refuse, Trail
-from aiguard.types import ArtifactRecord, Finding, Operator, Part, PartKind, Reason, Record, Stage
+from aiguard.types import ArtifactRecord, Detector, Finding, Operator, Part, PartKind, Reason, Record, Stage
 from aiguard.types import Effect as _Outcome
 
 logger = logging.getLogger("aiguard")
@@ -116,12 +117,20 @@ class Call(Protocol):
     def status(self, raw: Any) -> int:
         """The answer's HTTP status; 400 and above is an error answer. 200 where there is none."""
 
+    def arriving(self, raw: Any) -> bool:
+        """Whether ``raw`` is an answer that is still arriving, for the streaming stages to hand on."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detect:
-    """Effect: find what is in each part. The driver sends back one sequence of findings a part."""
+    """Effect: find what is in each part with ``detector``. The driver sends back one sequence of findings a part.
+
+    ``notes`` is where it collects what the detector could not do although policy lets it go on.
+    """
 
     parts: Sequence[Part]
+    detector: Detector
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +152,14 @@ class Send:
     payload: Any
 
 
-Effect = Detect | Commit | Send
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recall:
+    """Effect: bring a conversation's vault up to what the archive knows."""
+
+    vault: redact.KeptVault
+
+
+Effect = Detect | Commit | Recall | Send
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +172,7 @@ class Controls:
     policy: Policy
     environment: str
     realm: object
+    detectors: Callable[[Feature], Detector]
     defences: Callable[[Feature], Defence]
     answer_rules: Callable[[Feature], AnswerRules]
     pseudonym: Callable[[str, str], str]
@@ -165,7 +182,7 @@ class Controls:
 
 
 def exchange(controls: Controls, access: Access | None, call: Call) -> Generator[Effect, Any, Delivered]:
-    """Run one call through the seven stages.
+    """Run one call through the seven stages. Of an answer that is still arriving, the first five: it comes back :class:`Opened`.
 
     Raises:
         Blocked: a control refused, or the decision could not be recorded.
@@ -193,6 +210,10 @@ def exchange(controls: Controls, access: Access | None, call: Call) -> Generator
         raise
     if unusable is not None:
         yield from refuse(trail, unusable)
+    if call.arriving(raw):
+        slow = not isinstance(controls.detectors(outgoing.feature), Engine)
+        opened = Opened(trail=trail, outgoing=outgoing, raw=raw, started=started, slow=slow)
+        return Delivered(answer=opened, decision_id=trail.id)
     return (yield from deliver(controls, trail, outgoing, call, raw, started))
 
 
@@ -216,6 +237,20 @@ class Delivered:
     decision_id: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """An answer that is still arriving: what stages 6 and 7 need to go on with it.
+
+    ``started`` is a ``perf_counter``. ``slow`` says that detection may take its time, as a language model does.
+    """
+
+    trail: Trail
+    outgoing: Outgoing
+    raw: Any
+    started: float
+    slow: bool = False
+
+
 def decide(controls: Controls, trail: Trail, access: Access | None, call: Call) -> Generator[Effect, Any, Outgoing]:
     """Stages 1-5, ending in a committed decision: what may leave, or a refusal."""
     refusal: Refuse
@@ -223,14 +258,16 @@ def decide(controls: Controls, trail: Trail, access: Access | None, call: Call) 
         admitted, feature = admit(controls, trail, access)
         request = call.read()
         trail.endpoint, trail.parts = request.endpoint, len(request.parts)
-        findings = yield Detect(parts=request.parts)
+        if isinstance(admitted.tokens, redact.KeptVault):
+            yield Recall(vault=admitted.tokens)
+        findings = yield from find(controls, trail, feature, request.parts)
         classify(controls, trail, findings)
         safe = redact_request(controls, trail, admitted, feature, request.parts, findings)
         defend(controls, trail, feature, request.parts)
         limit = clear_to_send(controls, trail, feature, request)
         payload = request.render([None] * len(safe) if trail.monitored else safe, max_output_tokens=limit)
         outgoing = Outgoing(access=admitted, feature=feature, request=request, payload=payload, keepable=safe)
-        yield Commit(records=(trail.allowed(),), after=admitted.recorded)
+        yield Commit(records=(*trail.tokens, trail.allowed()), after=admitted.recorded)
     except Refuse as refused:
         refusal = refused
     except MalformedInput as error:
@@ -269,6 +306,16 @@ def admit(controls: Controls, trail: Trail, access: Access | None) -> tuple[Acce
     return access, feature
 
 
+def find(
+    controls: Controls, trail: Trail, feature: Feature, parts: Sequence[Part]
+) -> Generator[Detect, Any, Sequence[Sequence[Finding]]]:
+    """What is in each part; what a detector had to leave out is flagged on the record."""
+    effect = Detect(parts=parts, detector=controls.detectors(feature))
+    findings: Sequence[Sequence[Finding]] = yield effect
+    trail.note(effect.notes)
+    return findings
+
+
 def classify(controls: Controls, trail: Trail, findings: Sequence[Sequence[Finding]]) -> None:
     """Stage 2: how sensitive is what was found?"""
     everything = [finding for found in findings for finding in found]
@@ -288,6 +335,9 @@ def redact_request(
         raise ControlError("detection did not answer for every part")
     rules = {**feature.redact, redact.TOKEN_LITERAL: _TOKENIZE}
     vault = cast("redact.Vault", access.tokens)
+    noted = redact.Noting(vault) if isinstance(vault, redact.KeptVault) else None
+    if noted is not None:
+        vault = noted
     safe: list[str] = []
     stopped: set[str] = set()
     for part, found in zip(parts, findings, strict=True):
@@ -306,6 +356,8 @@ def redact_request(
         for type in sorted(stopped)
     ]
     enforce(trail, ContentBlocked, Stage.REDACT, reasons)
+    if noted is not None:
+        trail.keep_tokens(noted)
     return safe
 
 
@@ -359,7 +411,7 @@ def deliver(
     try:
         answer = call.answer(outgoing.request, raw)
         trail.usage = answer.usage
-        findings = yield Detect(parts=answer.parts)
+        findings = yield from find(controls, trail, outgoing.feature, answer.parts)
         shown, keepable = validate(controls, trail, outgoing, answer.parts, findings, partial(call.said, answer))
         delivered = answer.render(shown)
         if call.status(raw) >= 400:
@@ -410,8 +462,8 @@ def validate(
         keepable.append(text)
         if trail.monitored:
             text = part.text
-        if own and output.restore and part.kind is PartKind.TEXT and part.channel == "prose":
-            text, values = restore(vault, text)
+        if own and restores(output, part):
+            text, values = restore(vault, text, links="links" in output.restore_in)
             trail.restored += len(values)
             lease.note_restored(values)
         shown.append(text)
@@ -454,7 +506,7 @@ def enforce(trail: Trail, error: type[Blocked], stage: Stage, reasons: Sequence[
     trail.would_block.extend(reasons)
 
 
-def refuse(trail: Trail, refusal: Refuse) -> Generator[Effect, Any, None]:
+def refuse(trail: Trail, refusal: Refuse) -> Generator[Commit, Any, None]:
     """Commit the refusal, then raise it. A refusal that cannot be recorded is still a refusal, with the store's reason."""
     try:
         yield Commit(records=(trail.refused(refusal),))
@@ -464,7 +516,7 @@ def refuse(trail: Trail, refusal: Refuse) -> Generator[Effect, Any, None]:
     raise refusal.error(trail.decision(_BLOCK, refusal.stage, refusal.reasons)) from None
 
 
-def record_failure(trail: Trail, error: BaseException, elapsed_ms: float) -> Generator[Effect, Any, None]:
+def record_failure(trail: Trail, error: BaseException, elapsed_ms: float) -> Generator[Commit, Any, None]:
     """Commit that sending raised. Nobody waits for it when the caller is going away (a cancelled task, an interrupt)."""
     record = trail.failed(error, elapsed_ms)
     try:
@@ -508,26 +560,32 @@ def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def restore(vault: redact.Vault, text: str) -> tuple[str, list[str]]:
-    """``text`` with this vault's tokens turned back, but in links, and the values that were.
+def restores(output: OutputRule, part: Part) -> bool:
+    """Whether tokens are turned back in that part of an answer."""
+    there = part.channel == "prose" or (part.channel == "tool" and "tools" in output.restore_in)
+    return output.restore and there and part.kind is PartKind.TEXT
+
+
+def restore(vault: redact.Vault, text: str, *, links: bool = False) -> tuple[str, list[str]]:
+    """``text`` with this vault's tokens turned back, in ``links`` only where that is asked for, and the values that were.
 
     A JSON object or array is restored leaf by leaf, so that a value with a quote in it stays a value.
     """
-    restored, values = _restored(vault, text)
+    restored, values = _restored(vault, text, links=links)
     if values and text.lstrip()[:1] in {"{", "["}:
         try:
             document = JsonDocument.parse(text)
         except MalformedInput:  # prose that begins with a bracket
             return restored, values
-        restored = document.render([_restored(vault, part.text)[0] for part in document.parts()]).decode()
+        restored = document.render([_restored(vault, part.text, links=links)[0] for part in document.parts()]).decode()
     return restored, values
 
 
-def _restored(vault: redact.Vault, text: str) -> tuple[str, list[str]]:
+def _restored(vault: redact.Vault, text: str, *, links: bool) -> tuple[str, list[str]]:
     pieces: list[str] = []
     values: list[str] = []
     done = 0
-    for start, end in [*link_spans(text), (len(text), len(text))]:
+    for start, end in [*([] if links else link_spans(text)), (len(text), len(text))]:
         restored = vault.restore(text[done:start])
         values += [restored.text[left:right] for left, right in restored.spans]
         pieces += (restored.text, text[start:end])

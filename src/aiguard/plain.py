@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from aiguard.types import Part
 
 AnyModel = Callable[..., Any]
 AnyModelAsync = Callable[..., Awaitable[Any]]
+AnyModelStream = Callable[..., Iterable[str]]
+AnyModelAsyncStream = Callable[..., AsyncIterable[str] | Awaitable[AsyncIterable[str]]]
 
 _TRUSTED_ROLES = frozenset({"system", "developer"})
 _RESERVED = frozenset({"model", "max_output_tokens", "messages"})
@@ -47,7 +49,7 @@ class PlainRequest:
         for part in self._document.parts():
             steps = part.pointer.split("/")
             role = roles.get(steps[2], "user") if len(steps) > 2 and steps[1] == "messages" else "user"
-            parts.append(replace(part, role=role, trusted=role in _TRUSTED_ROLES))
+            parts.append(replace(_own(part), role=role, trusted=role in _TRUSTED_ROLES))
         self.parts: tuple[Part, ...] = tuple(parts)
 
     def render(self, texts: Sequence[str | None], *, max_output_tokens: int | None) -> _Payload:
@@ -66,7 +68,9 @@ class PlainAnswer:
         if isinstance(raw, bytes) or raw is None:
             raise MalformedInput(f"the model returned {type(raw).__name__}; return a text or JSON-able data")
         self._document = _document({"answer": raw}, "the model's answer")
-        self.parts: tuple[Part, ...] = tuple(replace(part, role="assistant") for part in self._document.parts()[1:])
+        self.parts: tuple[Part, ...] = tuple(
+            replace(_own(part), role="assistant") for part in self._document.parts()[1:]
+        )
         self.usage: Mapping[str, int] = {}
 
     def render(self, texts: Sequence[str | None]) -> Any:
@@ -77,7 +81,7 @@ class PlainAnswer:
 class PlainCall:
     """One call of a plain callable, as the pipeline sees it."""
 
-    def __init__(self, *, messages: Any, model: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, *, messages: Any, model: str, options: Mapping[str, Any], streams: bool = False) -> None:
         provider, colon, name = model.partition(":")
         if not colon or not provider or not name:
             raise ConfigurationError('guard.call needs model="provider:model", as policy lists it')
@@ -87,6 +91,7 @@ class PlainCall:
         self.provider = provider
         self._model = name
         self._asked = asked
+        self._streams = streams
         self._messages = messages
         self._options = {key: value for key, value in options.items() if key not in _RESERVED}
 
@@ -107,6 +112,10 @@ class PlainCall:
         """Always 200: what a callable returns is an answer."""
         return 200
 
+    def arriving(self, _raw: Any) -> bool:
+        """Whether the call was made for a stream; without that, what a callable returns is there at once."""
+        return self._streams
+
     def sender(self, fn: AnyModel) -> Callable[[_Payload], Any]:
         """How a sync callable is called."""
 
@@ -115,18 +124,65 @@ class PlainCall:
             if inspect.isawaitable(answer):
                 if inspect.iscoroutine(answer):
                     answer.close()
-                raise ConfigurationError("guard.call was given an async callable; await guard.acall(...) instead")
-            return answer
+                name, other = ("stream", "astream") if self._streams else ("call", "acall")
+                raise ConfigurationError(f"guard.{name} was given an async callable; await guard.{other}(...) instead")
+            return _pieces(answer) if self._streams else answer
 
         return send
 
-    def asender(self, fn: AnyModelAsync) -> Callable[[_Payload], Awaitable[Any]]:
+    def asender(self, fn: Callable[..., Any]) -> Callable[[_Payload], Awaitable[Any]]:
         """How an async callable is called."""
 
         async def send(payload: _Payload) -> Any:
-            return await fn(payload.messages, **payload.options)
+            answer = fn(payload.messages, **payload.options)
+            if not self._streams:
+                return await answer
+            return _apieces(await answer if inspect.isawaitable(answer) else answer)
 
         return send
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pieces:
+    """An answer that a callable gives piece by piece."""
+
+    chunks: Any
+    close: Callable[[], Any]
+
+
+def _pieces(answer: Any) -> Pieces:
+    if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
+        raise ConfigurationError(
+            f"guard.stream needs a callable that returns an iterable of texts, not {type(answer).__name__}; "
+            "for a whole answer there is guard.call, for an async iterable guard.astream"
+        )
+    chunks: Iterator[Any] = iter(answer)
+
+    def close() -> None:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+    return Pieces(chunks=chunks, close=close)
+
+
+def _apieces(answer: Any) -> Pieces:
+    if not isinstance(answer, AsyncIterable):
+        raise ConfigurationError(
+            f"guard.astream needs a callable that gives an async iterable of texts, not {type(answer).__name__}"
+        )
+    chunks: AsyncIterator[Any] = aiter(answer)
+
+    async def close() -> None:
+        if hasattr(chunks, "aclose"):
+            await chunks.aclose()
+
+    return Pieces(chunks=chunks, close=close)
+
+
+def _own(part: Part) -> Part:
+    """The part without a context that is only our own envelope's key."""
+    steps = part.pointer.split("/")[2:]
+    return replace(part, context="") if all(step.isdigit() for step in steps) else part
 
 
 def _document(value: Any, what: str) -> JsonDocument:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from aiguard.errors import AIGuardError, Blocked, ProviderFailed
+from aiguard.errors import AIGuardError, Blocked, ProviderFailed, RateLimited
 from aiguard.types import Decision, Effect, Reason, Stage
 
 MEDIA_TYPE = "application/problem+json"
@@ -13,6 +13,8 @@ MEDIA_TYPE = "application/problem+json"
 DECISION_HEADER = "x-aiguard-decision-id"
 """The response header under which an SDK's raw response carries the exchange's id."""
 
+
+_SCOPE = "_aiguard_scope"
 
 _MAX_CHAIN = 8
 """Causes of an exception that are looked at; SDKs wrap once or twice."""
@@ -25,6 +27,17 @@ class Problem:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+
+def name_scope(refusal: Blocked, scope: str) -> None:
+    """Say on the refusal which scope it is about; the innermost guard that it passed names it."""
+    if not hasattr(refusal, _SCOPE):
+        setattr(refusal, _SCOPE, scope)
+
+
+def scope_of(refusal: Blocked) -> str | None:
+    """The scope that :func:`name_scope` named."""
+    return getattr(refusal, _SCOPE, None)
 
 
 def problem(blocked: Blocked, *, scope: str | None = None) -> Problem:
@@ -42,9 +55,31 @@ def problem(blocked: Blocked, *, scope: str | None = None) -> Problem:
     if scope is not None:
         document["scope"] = scope
     headers = [("Content-Type", MEDIA_TYPE), ("Cache-Control", "no-store")]
-    if status == 401:
-        headers.append(("WWW-Authenticate", 'Session realm="ai"'))  # RFC 9110: a 401 names a scheme
+    headers += _challenge(blocked, status)
+    if isinstance(blocked, RateLimited):
+        headers += _rate_headers(blocked)
     return Problem(status=status, headers=tuple(headers), body=json.dumps(document).encode())
+
+
+def _challenge(blocked: Blocked, status: int) -> list[tuple[str, str]]:
+    """How to sign in: RFC 9110 wants a 401 to name a scheme, RFC 6750 wants to know what is wrong with a token."""
+    codes = {reason.code for reason in blocked.reasons}
+    if "actor.ambiguous" in codes:
+        return [("WWW-Authenticate", 'Bearer realm="ai", error="invalid_request"')]
+    if status != 401:
+        return []
+    if any(code.startswith("token.") for code in codes):
+        return [("WWW-Authenticate", 'Bearer realm="ai", error="invalid_token"')]
+    return [("WWW-Authenticate", 'Session realm="ai"')]
+
+
+def _rate_headers(limited: RateLimited) -> list[tuple[str, str]]:
+    """``Retry-After`` (RFC 9110) and what was used up (IETF draft "RateLimit header fields for HTTP")."""
+    return [
+        ("Retry-After", str(limited.retry_after)),
+        ("RateLimit-Policy", f'"ai";q={limited.limit};w={limited.window}'),
+        ("RateLimit", f'"ai";r=0;t={limited.retry_after}'),
+    ]
 
 
 _HTTP_LIBRARIES = frozenset({"openai", "anthropic", "httpx", "httpx2", "httpcore", "httpcore2"})

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 from aiguard import audit, logs, store
+from aiguard.audit.keeper import keeper_of
+from aiguard.audit.outbox import Outbox
 from aiguard.bodies import REPLACE_ALL
-from aiguard.db.engine import make_engine
+from aiguard.db.engine import adopt, make_engine
 from aiguard.db.schema import check, upgrade
 from aiguard.db.writer import Writer
 from aiguard.detect import default_detector, known_types
+from aiguard.detect.models import Model
 from aiguard.detect.parts import detect_text
-from aiguard.guard import Guard
-from aiguard.identity import Authoriser, has_scope
+from aiguard.guard import Guard, Kept
+from aiguard.identity import Authoriser, has_scope, tables
+from aiguard.identity.rates import Counters, RedisCounters, counters_for
 from aiguard.policy import Policy, load_policy
 from aiguard.redact import redact
+from aiguard.retention.ticker import Ticker
+from aiguard.scan import Recognizer
 from aiguard.settings import Settings
-from aiguard.store import MasterKeyRing, load_or_create_key_file
-from aiguard.types import Clock, Detector, Finding, KeyRing, utc_now
+from aiguard.store import KeyStore, KeyWrapper, SubjectKeyRing
+from aiguard.store.keysource import check_wrapper, key_wrapper, master_keys
+from aiguard.types import Clock, Detector, Finding, utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+logger = logging.getLogger("aiguard")
 
 
 def open_guard(
     settings: Settings | None = None,
     *,
     policy: Policy | None = None,
-    engine: Engine | None = None,
+    engine: Engine | Callable[[], Engine] | None = None,
     detector: Detector | None = None,
+    recognizers: Sequence[Recognizer] = (),
+    models: Mapping[str, Model] | None = None,
     authoriser: Authoriser = has_scope,
     count_tokens: Callable[[Sequence[str]], int] | None = None,
     clock: Clock = utc_now,
+    wrapper: KeyWrapper | None = None,
 ) -> Guard:
     """A guard ready for use: policy read, keys loaded, database at the right revision, log protection on.
 
@@ -41,41 +55,75 @@ def open_guard(
         settings: where things are; by default from the environment.
         policy: by default the file that settings name.
         detector: by default the built-in catalogue's.
+        recognizers: entity types of the application's own, beside the catalogue and those in the policy.
+        models: language models for names and places, by the name under which policy asks for them (``detect.models``).
         authoriser: ``(actor, scope) -> Decision``; by default the actor must carry the scope.
         count_tokens: an upper bound of the tokens in some texts; by default their UTF-8 bytes.
         clock: where time comes from.
-        engine: an SQLAlchemy engine of the application's; by default one for the database that settings name.
+        wrapper: wraps people's keys, as a key management service does; by default what settings name.
+        engine: an SQLAlchemy engine of the application's, or a function that gives it (:func:`aiguard.db.adopt`); by default one
+            for the database that settings name.
 
     Raises:
         PolicyError, SettingsError, SchemaRevisionError: with the remedy. Nothing is left open.
     """
     settings = Settings.load() if settings is None else settings
-    settings.check_ready()
+    settings.check_ready(own_database=engine is not None)
+    if wrapper is not None:
+        check_wrapper(wrapper)
     if policy is None:
-        policy = load_policy(settings.policy_path, known_types())
-    keys = open_keys(settings)
-    own_engine = engine is None
-    engine = make_engine(settings.database_url) if engine is None else engine
+        policy = load_policy(settings.policy_path, _types(recognizers, models))
+    schema, own_engine = settings.database_schema, True
+    if engine is None:
+        engine = make_engine(settings.database_url, schema=schema)
+    else:
+        engine, own_engine = adopt(engine, schema=schema)
+    key_store: KeyStore | None = None
     try:
+        keys = open_keys(settings, engine, wrapper=wrapper)
+        key_store = cast("KeyStore", keys.store)
         if settings.environment.relaxed:
             upgrade(engine)  # development and test need no extra step; elsewhere a person runs the migration
+            key_store.prepare()
         else:
             check(engine)
+            key_store.check()
         writer = Writer(
             engine,
             keys,
-            {**audit.MAPPERS, **store.MAPPERS},
+            {
+                **store.MAPPERS,
+                **tables.MAPPERS,
+                **audit.MAPPERS,
+            },  # the log last: its lock is held for the shortest time
             timeout=settings.store_timeout_seconds,
         )
+        outbox = Outbox(engine, keys)
+        keeper = keeper_of(settings, engine, clock=clock)
     except BaseException:
+        if key_store is not None:
+            key_store.close()
         if own_engine:
             engine.dispose()
         raise
     if settings.log_protection:
         logs.install(scrub_line)
 
+    ticker = ticker_of(settings, engine, keys, policy, clock=clock)
+    outbox.start()
+    if ticker is not None:
+        ticker.start()
+    if keeper is not None:
+        keeper.start()
+
     def close() -> None:
+        if ticker is not None:
+            ticker.close()
+        outbox.close()
         writer.close()
+        if keeper is not None:
+            keeper.close()
+        key_store.close()
         if own_engine:
             engine.dispose()
         if settings.log_protection:
@@ -86,13 +134,79 @@ def open_guard(
         policy=policy,
         settings=settings,
         detector=default_detector() if detector is None else detector,
+        recognizers=recognizers,
+        models=models,
         recorder=writer,
         keys=keys,
         authoriser=authoriser,
         clock=clock,
         on_close=close,
+        tokens=tables.TokenTable(engine, keys),
+        counters=open_counters(settings, policy),
+        record_within=outbox.put,
+        store=Kept(
+            vaults=store.VaultTable(engine, keys, clock=clock),
+            artifacts=store.ArtifactTable(engine, keys, clock=clock),
+            requests=store.RequestTable(engine, keys),
+        ),
         **options,
     )
+
+
+def ticker_of(
+    settings: Settings, engine: Engine, keys: SubjectKeyRing, policy: Policy, *, clock: Clock = utc_now
+) -> Ticker | None:
+    """The thread that settings ask for, not started; None where something else does what is due."""
+    if settings.run_due_seconds is None:
+        return None
+    return Ticker(engine, keys, policy, interval=settings.run_due_seconds, clock=clock)
+
+
+@contextmanager
+def open_evidence(settings: Settings) -> Iterator[tuple[Engine, SubjectKeyRing]]:
+    """The database that settings name, at the right revision, and the keys that open it: for what is no web application."""
+    engine = make_engine(settings.database_url, create=False, schema=settings.database_schema)
+    try:
+        check(engine)
+        settings.check_ready()
+        keyring = open_keys(settings, engine)
+        key_store = cast("KeyStore", keyring.store)
+        try:
+            key_store.check()
+            yield engine, keyring
+        finally:
+            key_store.close()
+    finally:
+        engine.dispose()
+
+
+def read_policy(settings: Settings) -> Policy:
+    """The policy that settings name."""
+    return load_policy(settings.policy_path, _types((), None))
+
+
+def open_counters(settings: Settings, policy: Policy) -> Counters:
+    """Where uses are counted: Redis if settings name it, else this process, which in production is worth a word."""
+    counters = counters_for(settings.redis_url)
+    limited = [name for name, feature in policy.features.items() if feature.rate or feature.tenant_rate]
+    if limited and settings.redis_url is None and not settings.environment.relaxed:
+        logger.warning(
+            "policy limits how often %s may be used, and each process counts for itself: with several workers that is "
+            "several times as often; set AIGUARD_REDIS_URL to count for all of them",
+            ", ".join(sorted(limited)),
+        )
+    if limited and isinstance(counters, RedisCounters) and not counters.answers():
+        logger.error("Redis does not answer at AIGUARD_REDIS_URL; %s will be refused until it does", ", ".join(limited))
+    return counters
+
+
+def _types(recognizers: Sequence[Recognizer], models: Mapping[str, Model] | None) -> set[str]:
+    """Every entity type that a policy may name."""
+    return {
+        *known_types(),
+        *(recognizer.type for recognizer in recognizers),
+        *(type for model in (models or {}).values() for type in model.types),
+    }
 
 
 def scrub_line(text: str) -> str:
@@ -112,11 +226,19 @@ def _is_here(text: str, finding: Finding) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def open_keys(settings: Settings) -> KeyRing:
-    """The key ring that settings name: their keys, or in development a key file made once with mode 0600."""
-    if settings.keys:
-        return MasterKeyRing(settings.keys)
-    if settings.key_file is None:
-        settings.check_ready()
-        raise AssertionError("check_ready refuses settings without keys")
-    return MasterKeyRing(load_or_create_key_file(settings.key_file))
+def open_keys(settings: Settings, engine: Engine, *, wrapper: KeyWrapper | None = None) -> SubjectKeyRing:
+    """The key ring that settings name: master keys, and people's keys wrapped by them.
+
+    In development the master key is made once, in a file with mode 0600. People's keys are in the key store that settings
+    name, or in ``engine``'s database; ``keyring.store.close()`` lets go of a key store of its own.
+    """
+    master = master_keys(settings)
+    wrapper = key_wrapper(settings, master) if wrapper is None else wrapper
+    return SubjectKeyRing(master, wrapper, open_key_store(settings, engine))
+
+
+def open_key_store(settings: Settings, engine: Engine) -> KeyStore:
+    """Where people's wrapped keys are: the database of ``AIGUARD_KEY_STORE_URL``, or the evidence database."""
+    if settings.key_store is None or settings.key_store == settings.database:
+        return KeyStore(engine, apart=False)
+    return KeyStore(make_engine(settings.key_store), apart=True)

@@ -10,7 +10,7 @@ import binascii
 import hmac
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -110,6 +110,16 @@ class Source:
         value = self.raw(name)
         return value if isinstance(value, Path) else Path(text) if (text := self.text(name)) else None
 
+    def lines(self, name: str) -> tuple[str, ...]:
+        """Texts separated by commas or white space, or a list of texts."""
+        value = self.raw(name)
+        if value is None:
+            return ()
+        values = list(value) if isinstance(value, (list, tuple)) else [self.text(name)]
+        if not all(isinstance(each, str) and each.isprintable() for each in values):
+            raise SettingsError(f"{name} must be a text with commas, or a list of texts")
+        return tuple(part for each in values for part in str(each).replace(",", " ").split())
+
     def environment(self) -> Environment:
         """Where this process runs; unset means production."""
         name = self.text("AIGUARD_ENVIRONMENT")
@@ -122,6 +132,15 @@ class Source:
             close = get_close_matches(name.lower()[:40], list(Environment), n=1, cutoff=0.4)
             hint = f'did you mean "{close[0]}"? ' if close else ""
             raise SettingsError(f"AIGUARD_ENVIRONMENT is not one of {known}; {hint}unset means production") from None
+
+    def choice(self, name: str, choices: Sequence[str], *, default: str) -> str:
+        """One of a few words."""
+        value = self.raw(name)
+        if value is None:
+            return default
+        if value not in choices:
+            raise SettingsError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}")
+        return str(value)
 
     def switch(self, name: str, *, default: bool) -> bool:
         """True or false, also as a word."""
@@ -174,13 +193,13 @@ class Source:
                 "AIGUARD_KEYS and AIGUARD_KEYS_FILE are both set; keep one, so that it is clear which counts"
             )
         if file is not None:
-            return _decoded("AIGUARD_KEYS_FILE", _read_keys(file).split())
+            return read_keys_file(file)
         if value is None:
             return ()
         if isinstance(value, str):
-            return _decoded("AIGUARD_KEYS", value.split(","))
+            return decoded_keys("AIGUARD_KEYS", value.split(","))
         if isinstance(value, (list, tuple)):
-            return _decoded("AIGUARD_KEYS", value)
+            return decoded_keys("AIGUARD_KEYS", value)
         raise SettingsError("AIGUARD_KEYS must be a text with commas, or a list")
 
     def lookup(self) -> Mapping[str, str]:
@@ -231,7 +250,8 @@ def injected_by_orchestrators(name: str) -> bool:
     return name == "AIGUARD_PORT" or name.startswith(("AIGUARD_PORT_", "AIGUARD_SERVICE_"))
 
 
-def _decoded(name: str, encoded: Collection[object]) -> tuple[bytes, ...]:
+def decoded_keys(name: str, encoded: Collection[object]) -> tuple[bytes, ...]:
+    """Keys of 32 bytes from bytes or base64; :class:`SettingsError` names the setting and the place in the list."""
     keys: list[bytes] = []
     for position, item in enumerate(encoded, start=1):
         key = item if isinstance(item, bytes) else None
@@ -251,6 +271,11 @@ def _decoded(name: str, encoded: Collection[object]) -> tuple[bytes, ...]:
     if not keys:
         raise SettingsError(f"{name} holds no key; make one with: openssl rand -base64 32")
     return tuple(keys)
+
+
+def read_keys_file(path: Path) -> tuple[bytes, ...]:
+    """The keys in a file, one a line, newest last; :class:`SettingsError` says why not."""
+    return decoded_keys("AIGUARD_KEYS_FILE", _read_keys(path).split())
 
 
 def _read_keys(path: Path) -> str:

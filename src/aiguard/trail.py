@@ -15,6 +15,7 @@ from typing import Any
 from aiguard.errors import Blocked
 from aiguard.identity import Access, named
 from aiguard.policy import Feature, Policy
+from aiguard.redact import Noting
 from aiguard.types import (
     ArtifactRecord,
     AuditRecord,
@@ -23,6 +24,7 @@ from aiguard.types import (
     Reason,
     Sensitivity,
     Stage,
+    VaultRecord,
     Verdict,
     new_id,
 )
@@ -68,12 +70,44 @@ class Trail:
     would_block: list[Reason] = field(default_factory=list)
     monitored: bool = False
     decided: bool = False
+    streamed: int | None = None
+    """Characters of a streamed answer that were delivered; None for an answer that came at once."""
+    ended: bool = False
+    """Whether an event of the outcome was made."""
     names: dict[str, str] | None = field(default=None, repr=False)
+    tokens: tuple[VaultRecord, ...] = ()
+    """Values of the conversation that were tokenised and are to be kept with the decision."""
 
     def decision(self, effect: Effect, stage: Stage, reasons: Iterable[Reason]) -> Decision:
         """A decision under this exchange's id."""
         kept = tuple(reasons)[:MAX_REASONS]
         return Decision(effect=effect, reasons=kept, stage=stage, id=self.id, policy_hash=self.policy.hash)
+
+    def note(self, late: Iterable[str]) -> None:
+        """Flag the models that were left out because they were late, each once."""
+        for name in late:
+            detail = f"the model {name} took longer than its budget; patterns only were used"
+            reason = Reason(code="detector.fallback", detail=detail)
+            if reason not in self.flags:
+                self.flags.append(reason)
+
+    def keep_tokens(self, noted: Noting) -> None:
+        """Have the values that were tokenised kept for the conversation, unless they are already."""
+        now, ttl = self.now(), self.policy.vault.ttl
+        self.tokens = tuple(
+            VaultRecord(
+                vault=noted.vault.id,
+                code=each.code,
+                type=each.type,
+                value=each.value,
+                decision_id=self.id,
+                created_at=now,
+                expires_at=now + ttl,
+                **self._names(),
+            )
+            for each in noted.used.values()
+            if not noted.vault.lasts(each.code, now, ttl)
+        )
 
     def allowed(self) -> AuditRecord:
         """The event that is committed before anything is sent."""
@@ -97,12 +131,25 @@ class Trail:
         }
         if self.decided:
             payload |= self._answer_body()
-        return self._event("output.blocked" if self.decided else "exchange.blocked", payload)
+        return self._event("output.blocked" if self.decided else "exchange.blocked", payload, ends=True)
+
+    def withheld(self, reasons: Iterable[Reason]) -> AuditRecord:
+        """The event of content that an application wanted to keep and policy does not."""
+        payload = {
+            "parent": self._parent(),
+            "effect": str(Effect.BLOCK),
+            "stage": str(Stage.KEEP),
+            "reasons": _codes(reasons),
+            "findings": tally(self.redactions),
+        }
+        return self._event("artifact.refused", payload)
 
     def failed(self, error: BaseException, elapsed_ms: float) -> AuditRecord:
         """The event of a send that raised: only the exception's type is kept."""
         payload = {"parent": self._parent(), "error": type(error).__name__, "elapsed_ms": round(elapsed_ms, 1)}
-        return self._event("exchange.failed", payload)
+        if self.streamed is not None:
+            payload |= self._answer_body()
+        return self._event("exchange.failed", payload, ends=True)
 
     def rejected(self, status: int, elapsed_ms: float) -> AuditRecord:
         """The event of an error answer (HTTP status 400 and above) that was scanned and handed on."""
@@ -112,7 +159,7 @@ class Trail:
             "status": status,
             "elapsed_ms": round(elapsed_ms, 1),
         }
-        return self._event("exchange.failed", payload)
+        return self._event("exchange.failed", payload, ends=True)
 
     def completed(self, elapsed_ms: float, artifacts: Sequence[ArtifactRecord]) -> AuditRecord:
         """The event of an answer that was delivered."""
@@ -122,13 +169,21 @@ class Trail:
             "artifacts": [artifact.id for artifact in artifacts],
             "would_block": _codes(self.would_block),
         }
-        return self._event("exchange.completed", payload)
+        return self._event("exchange.completed", payload, ends=True)
+
+    def aborted(self) -> AuditRecord:
+        """The event of a streamed answer whose reader went away before its end."""
+        return self._event("exchange.aborted", self._answer_body() | {"parent": self._parent()}, ends=True)
 
     def artifact(self, data_class: str, content: str) -> ArtifactRecord:
         """An artifact under the policy's retention rule for its data class."""
         if self.access is None or self.feature is None:  # nothing is kept for an exchange that nobody was admitted to
             raise AssertionError("an artifact needs an admitted exchange")
-        rule = self.policy.retention[data_class]
+        rule = self.policy.retention_for(
+            data_class, feature=self.feature.name, tenant=self.access.actor.tenant, sensitivity=self.sensitivity
+        )
+        if rule is None:  # a policy that keeps a class has a rule for it
+            raise AssertionError("an artifact needs a retention rule")
         created = self.now()
         return ArtifactRecord(
             decision_id=self.id,
@@ -142,6 +197,7 @@ class Trail:
             owner=rule.owner,
             mechanism=str(rule.mechanism),
             retention=rule.written or str(rule.duration),
+            retention_hash=self.policy.retention_hash,
             created_at=created,
             expires_at=created + rule.duration,
         )
@@ -173,13 +229,17 @@ class Trail:
         }
 
     def _answer_body(self) -> dict[str, Any]:
-        return {
+        body: dict[str, Any] = {
             "answer_findings": tally(self.answer_redactions),
             "restored": self.restored,
             "usage": dict(self.usage),
         }
+        if self.flags:
+            body["flags"] = _codes(self.flags)
+        return body if self.streamed is None else body | {"streamed_chars": self.streamed}
 
-    def _event(self, type: str, payload: Mapping[str, Any]) -> AuditRecord:
+    def _event(self, type: str, payload: Mapping[str, Any], *, ends: bool = False) -> AuditRecord:
+        self.ended = self.ended or ends
         return AuditRecord(
             type=type,
             decision_id=self.id,

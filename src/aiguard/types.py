@@ -11,7 +11,7 @@ import enum
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -159,6 +159,14 @@ class Operator:
     keep_last: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rate:
+    """At most ``limit`` uses in any ``seconds`` on end."""
+
+    limit: int
+    seconds: int
+
+
 class PartKind(enum.StrEnum):
     """What a part is in the body it came from."""
 
@@ -235,11 +243,75 @@ class ArtifactRecord:
     retention: str
     """The rule's duration as written, for example ``30d``."""
     expires_at: datetime
+    retention_hash: str = ""
+    """Hash of the retention rules that gave ``expires_at``; empty where an application said so itself."""
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=lambda: new_id("art"))
 
 
-Record = AuditRecord | ArtifactRecord
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CredentialUse:
+    """A service token was used. Kept as the time of its last use, to the minute; nothing waits for it."""
+
+    credential: str
+    """The token's public id."""
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VaultRecord:
+    """A value that a token of a conversation stands for. Kept with the decision of the exchange that sent the token."""
+
+    vault: str
+    """The name of the conversation's rows."""
+    code: str
+    type: str
+    value: str = field(repr=False)
+    actor: str
+    """Keyed pseudonym."""
+    subject: str
+    """Keyed pseudonym of whom the data is about."""
+    tenant: str
+    decision_id: str
+    created_at: datetime
+    expires_at: datetime
+
+
+Record = AuditRecord | ArtifactRecord | CredentialUse | VaultRecord
+
+
+class KnownName(str):
+    """A pseudonym that comes from a person's own key already, as rows carry it: no key is looked up or made for it."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recalled:
+    """What an archive knows about a conversation's vault."""
+
+    vault: str
+    """The name of its rows."""
+    secret: bytes = field(repr=False)
+    """From which its tokens are made."""
+    live: Mapping[str, datetime]
+    """Every code whose time is not over, and when it is."""
+    values: Mapping[str, tuple[str, str]] = field(repr=False)
+    """Type and value of the codes that were not known."""
+
+
+@runtime_checkable
+class VaultArchive(Protocol):
+    """Where the values of conversations are, for all processes."""
+
+    def recall(self, *, actor: str, conversation: str, known: Collection[str]) -> Recalled:
+        """What is kept for a conversation of ``actor``; both are keyed pseudonyms. Asks the database.
+
+        Raises:
+            StoreError: it cannot be read.
+            IntegrityError: a row was altered or moved.
+        """
+        ...
 
 
 @runtime_checkable
@@ -287,6 +359,39 @@ class KeyRing(Protocol):
 
     def pseudonym(self, kind: str, value: str) -> str:
         """A keyed, stable, one-way name for ``value``, separated by ``kind`` (``actor``, ``tenant``, ``value`` …)."""
+        ...
+
+
+class SubjectKey(Protocol):
+    """The key of one person: what is about them is sealed with it, and their name in records comes from it.
+
+    When it is destroyed, neither can be brought back, in any copy of the data.
+    """
+
+    @property
+    def name(self) -> str:
+        """The pseudonym that records carry."""
+        ...
+
+    def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
+        """Authenticated encryption that any :class:`SubjectKeys` with the same key store opens."""
+        ...
+
+    def derive(self, purpose: str) -> bytes:
+        """32 bytes that only this key and ``purpose`` give."""
+        ...
+
+
+@runtime_checkable
+class SubjectKeys(KeyRing, Protocol):
+    """A key ring that has a key for every person. ``lookups`` are pseudonyms of the ring, which only find the key."""
+
+    def cached_keys(self, lookups: Collection[str]) -> Mapping[str, SubjectKey] | None:
+        """The key of each, without any input or output; ``None`` when one is not at hand."""
+        ...
+
+    def subject_keys(self, lookups: Collection[str]) -> Mapping[str, SubjectKey]:
+        """The key of each, made where there was none. Asks the key store; :class:`~aiguard.errors.StoreUnavailable`."""
         ...
 
 

@@ -138,17 +138,22 @@ FORBIDDEN = [
     "DELETE FROM aiguard_audit_events",
     "DELETE FROM aiguard_audit_payloads",
     "UPDATE aiguard_audit_payloads SET seq = seq + 10",
+    "UPDATE aiguard_audit_logs SET size = size - 1",
+    "UPDATE aiguard_audit_logs SET log = 'other'",
+    "UPDATE aiguard_audit_logs SET instance = 'other'",
+    "DELETE FROM aiguard_audit_logs",
 ]
 REPLACING = [
     "INSERT OR REPLACE INTO aiguard_audit_events SELECT * FROM aiguard_audit_events",
     "INSERT OR REPLACE INTO aiguard_audit_payloads SELECT * FROM aiguard_audit_payloads",
+    "INSERT OR REPLACE INTO aiguard_audit_logs SELECT log, 0, instance FROM aiguard_audit_logs",
     (
         "REPLACE INTO aiguard_audit_events (log, seq, id, type, decision_id, parent_id, at, actor, tenant, subject, resource,"
         " policy_hash, leaf, leaf_hash) SELECT log, seq, 'evt_new', type, decision_id, parent_id, at, actor, tenant, subject,"
         " resource, policy_hash, leaf, leaf_hash FROM aiguard_audit_events"
     ),
 ]
-TRUNCATING = ["TRUNCATE aiguard_audit_payloads", "TRUNCATE aiguard_audit_events CASCADE"]
+TRUNCATING = ["TRUNCATE aiguard_audit_logs", "TRUNCATE aiguard_audit_payloads", "TRUNCATE aiguard_audit_events CASCADE"]
 REPLICA = ["SET LOCAL session_replication_role = replica; DELETE FROM aiguard_audit_payloads"]
 
 

@@ -110,6 +110,7 @@ def test_a_bottomless_payload_is_refused_before_it_hurts():
         {"detail": "the input may be up to 9120 tokens; the feature support-reply allows 8000"},
         {"route": "/support/<int:id>/@<name>"},
         {"route": "/café/<any(a,b):x>"},
+        {"route": "/café/<any(a, b):x>"},
         {"model": "openai:gpt-5-mini", "usage": {"input_tokens": 120}},
         {"hash": "sha256:" + "0" * 64, "at": "2026-03-01T12:00:00.000001+00:00", "for": "30d", "version": "1.2.3"},
         {"findings": {"CREDIT_CARD": {"mask": 1}}, "elapsed_ms": 12.5, "score": 0.001, "tiny": 1e-9, "none": None},

@@ -120,3 +120,40 @@ def test_a_value_is_covered_whatever_text_is_around_it(before: str, value: str, 
 def test_importing_the_room_loads_no_metadata_of_telephones() -> None:
     code = "import sys, aiguard.detect; sys.exit('phonenumbers' in sys.modules or 'flask' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jane (at) example dot com",
+        "jane [at] example [dot] com",
+        "jane AT example DOT com",
+        "jane&#64;example&#x2e;com",
+        "jane&commat;example&period;com",
+        "ja\u0308ne@exa\u0301mple.com",
+        "jane%40example.com",
+        "ja\u00adne@example.com",
+        "ｊane＠example．com",
+    ],
+)
+def test_an_address_is_read_however_it_is_spelled(text: str) -> None:
+    assert found(f"write to {text} today") == [("EMAIL_ADDRESS", text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["look at this dot product", "meet me at the dot", "R&D; AT&T; &nbsp;a&amp;b", "x = f(a).value"]
+)
+def test_words_that_spell_no_address_are_none(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "type"),
+    [
+        ("name;iban\nJoe;DE89370400440532013000\n", "IBAN_CODE"),
+        ("name,ssn\nJoe,536904399\n", "US_SSN"),
+        ("integrity sha512-" + "a1B2c3D4e5" * 8 + "f6G7h8==", ""),
+    ],
+)
+def test_column_heads_are_words_before_a_value_and_hashes_of_lock_files_are_no_keys(text: str, type: str) -> None:
+    assert [kind for kind, _ in found(text)] == ([type] if type else [])

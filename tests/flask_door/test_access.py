@@ -195,7 +195,7 @@ def test_the_data_is_about_the_actor_unless_the_route_says_about_whom(desk: Desk
 
     desk.browser().post("/own", headers=JANE)
     desk.browser().post("/customers/tom", headers=JANE)
-    names = desk.guard.guard.names
+    names = desk.guard.guard.recorded_names
     jane = Actor(id="jane")
     assert {event.subject for event in desk.events()[:3]} == {names(jane, "jane")["subject"]}
     assert {event.subject for event in desk.events()[3:]} == {names(jane, "tom")["subject"]}
@@ -204,7 +204,7 @@ def test_the_data_is_about_the_actor_unless_the_route_says_about_whom(desk: Desk
 def test_the_extension_s_subject_resolver_serves_every_route(new_desk: NewDesk) -> None:
     desk = with_reply(new_desk().protect(subject=lambda: "tom"))
     desk.browser().post("/reply", json={"message": "hi"}, headers=JANE)
-    names = desk.guard.guard.names(Actor(id="jane"), "tom")
+    names = desk.guard.guard.recorded_names(Actor(id="jane"), "tom")
     assert {event.subject for event in desk.events()} == {names["subject"]}
 
 
@@ -330,7 +330,7 @@ def test_flask_login_says_who_is_calling_unless_told_otherwise(new_desk: NewDesk
         browser = desk.browser()
         browser.post(f"/login/{id}")
         assert browser.post("/reply", json={"message": "hi"}).status_code == status, id
-    names = desk.guard.guard.names(Actor(id="ann", tenant="7"), None)
+    names = desk.guard.guard.recorded_names(Actor(id="ann", tenant="7"), None)
     assert names["actor"] in {event.actor for event in desk.events()}
     assert names["tenant"] in {event.tenant for event in desk.events()}
 

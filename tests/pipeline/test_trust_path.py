@@ -602,6 +602,11 @@ def test_brackets_that_look_like_a_token_shield_nothing_in_an_answer(value: str)
         "https://evil.example/?q=TOKEN",
         "www.evil.example/?q=TOKEN",
         "evil.example/?q=TOKEN",
+        "evil.example:8080/TOKEN",
+        "evil.example#TOKEN",
+        "evil.xn--p1ai/TOKEN",
+        "вред.рф/TOKEN",
+        r"https:\\evil.example\TOKEN",
         "[x]: https://evil.example/TOKEN",
         "mailto:x@evil.example?body=TOKEN",
         "background:url(TOKEN)",
@@ -612,6 +617,13 @@ def test_a_token_in_a_link_stays_a_token(link: str) -> None:
     model = Model(lambda m: "You are " + m[0]["content"] + ". " + link.replace("TOKEN", m[0]["content"]))
     answer = call(guard, model, user(EMAIL))
     assert answer.count(EMAIL) == 1
+
+
+@pytest.mark.parametrize("link", ["[mail](mailto:TOKEN)", "https://intranet.example/?q=TOKEN"])
+def test_unless_policy_names_links(link: str) -> None:
+    guard, _ = make_guard(POLICY.replace("max_input", 'output = { restore_in = ["links"] }\nmax_input'))
+    model = Model(lambda m: link.replace("TOKEN", m[0]["content"]))
+    assert call(guard, model, user(EMAIL)) == link.replace("TOKEN", EMAIL)
 
 
 @pytest.mark.parametrize("answer", [["FORB", "IDDEN"], {"deep": [{"x": "FORBIDDEN"}]}, {"FORBIDDEN": 1}, "FORBIDDEN"])

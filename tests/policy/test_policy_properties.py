@@ -159,10 +159,14 @@ def test_any_change_of_what_is_enforced_changes_the_hash(data: st.DataObject) ->
         "mode": "enforce" if feature.mode == "monitor" else "monitor",
         "max_input_tokens": feature.max_input_tokens % 10_000_000 + 1,
         "max_output_tokens": feature.max_output_tokens % 10_000_000 + 1,
+        "rate": (*feature.rate, "3/day"),
+        "tenant_rate": (*feature.tenant_rate, "3/day"),
         "redact": {**feature.redact, "NEW": feature.redact["*"]},
+        "detect": {"exclude": ("NEW", *feature.detect.exclude)},
         "injection": {"block": 1.0, "flag": 0.001},
         "keep": {"metadata": "redacted"},
         "output": {"block_patterns": ("x",)},
+        "high_risk": not feature.high_risk,
     }
     assert set(changes) == set(Feature.model_fields) - {"name"}, "a new field needs a change here"
     key = data.draw(st.sampled_from(sorted(changes)))

@@ -210,7 +210,7 @@ class Shouting:
         return self._back(taken, answer, request.provider)
 
     def refused(self, refusal: Blocked, *, provider: str) -> None:
-        assert provider == "openai"
+        assert provider in {"anthropic", "openai"}
         self.refusals.append(refusal)
 
 

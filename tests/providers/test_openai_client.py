@@ -21,8 +21,9 @@ from tests.providers.provider_doubles import CHAT_ANSWER, Answer, ModelServer, R
 
 from aiguard.errors import Blocked, ConfigurationError, ContentBlocked, MalformedInput, ProviderFailed, SettingsError
 from aiguard.providers import clients
-from aiguard.providers.clients import PLACEHOLDER, guarded_client
+from aiguard.providers.clients import guarded_client
 from aiguard.providers.errors import AnswerRefused, EgressRefused
+from aiguard.providers.sdks import PLACEHOLDER
 
 SECRET = "sk-real-secret-0123456789"
 USER = [{"role": "user", "content": "hi there"}]
@@ -537,7 +538,9 @@ class TestFailures:
     ) -> None:
         """Older releases turn any exception of the transport into APIConnectionError, after retrying it."""
         monkeypatch.setattr(clients, "_wraps_errors", lambda _sdk: True)
-        send = httpx2.Client.send
+        handler = Refusing()
+        client = client_for(server, handler, max_retries=2)
+        send = client._client.send
 
         def wrapping(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -545,11 +548,10 @@ class TestFailures:
             except Exception as error:
                 raise httpx2.ConnectError("wrapped") from error
 
-        monkeypatch.setattr(httpx2.Client, "send", wrapping)
-        handler = Refusing()
+        monkeypatch.setattr(client._client, "send", wrapping)
 
         with pytest.raises(ContentBlocked):
-            ask(client_for(server, handler, max_retries=2))
+            ask(client)
         assert len(handler.requests) == 1
         server.close()
         with pytest.raises(openai.APIConnectionError):
@@ -559,19 +561,19 @@ class TestFailures:
         self, server: ModelServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(clients, "_wraps_errors", lambda _sdk: True)
-        send = httpx2.AsyncClient.send
-
-        async def wrapping(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return await send(*args, **kwargs)
-            except Exception as error:
-                raise httpx2.ConnectError("wrapped") from error
-
-        monkeypatch.setattr(httpx2.AsyncClient, "send", wrapping)
         handler = Refusing()
 
         async def go() -> None:
             async with async_client_for(server, handler, max_retries=2) as client:
+                send = client._client.send
+
+                async def wrapping(*args: Any, **kwargs: Any) -> Any:
+                    try:
+                        return await send(*args, **kwargs)
+                    except Exception as error:
+                        raise httpx2.ConnectError("wrapped") from error
+
+                monkeypatch.setattr(client._client, "send", wrapping)
                 await client.responses.create(model="m", input="x")
 
         with pytest.raises(ContentBlocked):

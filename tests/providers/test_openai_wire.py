@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.provider_doubles import CHAT_ANSWER, RESPONSES_ANSWER
+from tests.providers.variants import CARD, MARKER, variants
 
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.providers import RawRequest, RawResponse, UnknownShape, wire_for
@@ -124,8 +124,6 @@ RESPONSES: dict[str, Any] = {
 }
 BODIES = {"/chat/completions": CHAT, "/responses": RESPONSES}
 ANSWERS = {"/chat/completions": CHAT_ANSWER, "/responses": RESPONSES_ANSWER}
-MARKER = "zzMARKERzz"
-CARD = 4111111111111111
 
 
 def raw(path: str, body: Any, **more: Any) -> RawRequest:
@@ -142,33 +140,6 @@ def answer(path: str, body: Any, *, status: int = 200, headers: Any = JSON) -> A
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     asked = request(path, {"model": "m", "messages": []} if "chat" in path else {"model": "m", "input": ""})
     return wire_for("openai").response(asked, RawResponse(status=status, headers=headers, content=content))
-
-
-def variants(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every copy of ``value`` in which one string, key or number is a marker, JSON inside strings included."""
-    if isinstance(value, str):
-        yield "text", MARKER
-        if value[:1] in "[{":
-            for kind, inner in variants(json.loads(value)):
-                yield kind, json.dumps(inner)
-    elif isinstance(value, bool) or value is None:
-        yield "text", MARKER
-        yield "number", CARD
-    elif isinstance(value, int | float):
-        yield "number", CARD
-        yield "text", MARKER
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield "key", {(MARKER if name == key else name): item for name, item in value.items()}
-            for kind, changed in variants(inner):
-                yield kind, {**value, key: changed}
-        yield "extra", {**value, "extra": MARKER}
-        yield "extra", {**value, MARKER: 1}
-    else:
-        for index, inner in enumerate(value):
-            for kind, changed in variants(inner):
-                yield kind, [*value[:index], changed, *value[index + 1 :]]
-        yield "extra", [*value, MARKER]
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -273,7 +244,7 @@ def test_answers_say_what_is_shown_and_what_goes_to_tools() -> None:
 @pytest.mark.parametrize(
     ("path", "change", "named"),
     [
-        ("/chat/completions", {"stream": True}, "streaming"),
+        ("/chat/completions", {"stream": 1}, "'stream'"),
         ("/chat/completions", {"store": True}, "'store'"),
         ("/chat/completions", {"logprobs": True}, "'logprobs'"),
         ("/chat/completions", {"logit_bias": {"1": 1}}, "'logit_bias'"),
@@ -298,7 +269,7 @@ def test_answers_say_what_is_shown_and_what_goes_to_tools() -> None:
             "'image_url'",
         ),
         ("/chat/completions", {"tools": [{"type": "web_search"}]}, "'web_search'"),
-        ("/responses", {"stream": True}, "streaming"),
+        ("/responses", {"stream": 1}, "'stream'"),
         ("/responses", {"store": True}, "'store'"),
         ("/responses", {"background": True}, "'background'"),
         ("/responses", {"previous_response_id": "resp_1"}, "'previous_response_id'"),

@@ -92,6 +92,8 @@ LITERALS = [
     r"\[EMAIL\_X7K2M9QA4B\]",
     "[email_x7k2m9qa4b]",
     "[EMAIL _ X7K2M9QA4B]",
+    "[EMAIL X7K2M9QA4B]",
+    "[EMAIL-X7K2M9QA4B ]",
     "[A_",
     "]",
     "\\",
@@ -154,6 +156,15 @@ def test_the_same_value_has_the_same_token_in_any_process_with_the_secret() -> N
         lambda token: token.replace("_", r"\_"),
         lambda token: token.replace("[", r"\[").replace("]", r"\]").replace("_", r"\_"),
         lambda token: token.replace("_", " _ "),
+        lambda token: token.replace("_", " "),
+        lambda token: token.replace("_", "\u00a0"),
+        lambda token: token.replace("_", "-"),
+        lambda token: token.replace("[", "[  ").replace("]", " ]"),
+        lambda token: f"`{token}`",
+        lambda token: f"_{token}_",
+        lambda token: f"| {token} |",
+        lambda token: f'<b title="x">{token}</b>',
+        lambda token: f"send(to='{token}')",
         lambda token: f"**{token}**",
         lambda token: f'{{"to": "{token}"}}',
     ],
@@ -164,6 +175,14 @@ def test_a_token_is_known_again_after_a_model_rewrote_it(rewrite) -> None:
     restored = vault.restore(f"see {rewrite(token)} ok")
     assert restored.count == 1
     assert [restored.text[start:end] for start, end in restored.spans] == ["4111 1111 1111 1111"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[see our documentation]", "[click here for information]", "[Contact Us](/x)", "[1, 2, 3]", "[x](y)", "list[int]"],
+)
+def test_ordinary_text_in_brackets_is_no_token(text: str) -> None:
+    assert not Vault(SECRET).literals(text)
 
 
 def test_a_code_under_another_label_is_not_a_token() -> None:

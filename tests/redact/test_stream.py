@@ -167,9 +167,10 @@ def fed(*chunks: str) -> str:
     return "".join(stream.feed(chunk) for chunk in chunks)
 
 
-def test_ordinary_words_come_out_as_soon_as_they_end() -> None:
+def test_ordinary_words_come_out_as_soon_as_the_next_one_begins() -> None:
     assert fed("The parcel has not yet arr") == "The parcel has not yet "
-    assert fed("The parcel has not yet arrived ") == "The parcel has not yet arrived "
+    assert fed("The parcel has not yet arrived ") == "The parcel has not yet "  # "arrived at example dot com"
+    assert fed("The parcel has not yet arrived i") == "The parcel has not yet arrived "
     assert fed("荷物がまだ届いていません") == "荷物がまだ届いていません"
 
 
@@ -236,7 +237,7 @@ def test_a_scan_that_did_not_happen_ends_the_stream() -> None:
             return None
 
     engine = Engine([Recognizer(name="word", type="WORD", pattern=r"\bsecret thing\b")])
-    engine._set = Broken()
+    engine._patterns._set = Broken()
     stream = StreamScrubber(detector=engine)
     with pytest.raises(ScanFailed):
         stream.feed("some words ")

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import itertools
 import string
+from typing import Any, cast
 
 import pytest
 import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiguard.detect import catalogue
-from aiguard.scan.closure import Mentions, NotClosed, Tails, alphabet_within, closure
+from aiguard.detect import catalogue, default_detector
+from aiguard.scan import Engine, Recognizer
+from aiguard.scan.closure import Headed, Mentions, NotClosed, Tails, alphabet_within, closure, head
 
 LETTERS = "ab"
+IN_RUN = frozenset(string.ascii_letters + string.digits + "_.~@:/?&=+%-")
 WORDS = ["".join(letters) for size in range(1, 6) for letters in itertools.product(LETTERS, repeat=size)]
 
 
@@ -113,3 +116,52 @@ def test_mentions_are_the_patterns_that_occur() -> None:
     mentions = Mentions(["phone", "ssn", "tax id"])
     assert sorted(mentions.of(b"my ssn and phone")) == [0, 1]
     assert mentions.of(b"nothing") == []
+
+
+def _gapped() -> list[Any]:
+    found = []
+    for recognizer in cast("Engine", default_detector()).recognizers:
+        begins = head(recognizer.pattern, IN_RUN)
+        if begins is not None:
+            found += [pytest.param(recognizer, begins, text, id=recognizer.name) for text in recognizer.examples]
+    return found
+
+
+@pytest.mark.parametrize(("recognizer", "begins", "text"), _gapped())
+def test_what_may_become_a_match_with_a_gap_is_held_from_where_it_begins(
+    recognizer: Recognizer, begins: tuple[str, str], text: str
+) -> None:
+    match = re2.compile(recognizer.pattern.encode()).search(text.encode())
+    assert match is not None
+    start, end = match.span()
+    headed, tails = Headed(begins[0], [closure(recognizer.pattern)]), Tails([begins[1]])
+    whole = text.encode()
+    for stop in range(start + 1, end + 1):
+        if whole[stop : stop + 1] and whole[stop] & 0xC0 == 0x80:
+            continue  # within a character
+        data = whole[:stop]
+        held = min(headed.start(data), tails.start(data))
+        in_run = all(chr(byte) in IN_RUN for byte in data[start:])
+        assert held <= start or (in_run and not begins[1])
+
+
+def test_a_headed_pattern_costs_little_where_heads_stand_side_by_side() -> None:
+    begins = head(r"(?i)key[^\n]{0,200}=([a-z]{5,100})")
+    assert begins is not None
+    headed = Headed(begins[0], [closure(r"(?i)key[^\n]{0,200}=([a-z]{5,100})")])
+    assert headed.start(b"key" * 100_000 + b"\n") == 300_001
+    assert headed.start(b"\n" + b"key" * 20) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "begins"),
+    [
+        ("ab[a ]{0,40}c", True),
+        ("ab[a-z]{0,40}c", False),
+        (r"(?:a|b.{0,99})c", True),
+        (".{0,99}c", False),
+        ("a(?:b.{20})?c", True),
+    ],
+)
+def test_a_gap_is_a_long_repeat_of_something_with_a_blank_in_it(pattern: str, *, begins: bool) -> None:
+    assert (head(pattern) is not None) is begins

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 from hypothesis import given, settings
@@ -95,14 +97,15 @@ def test_a_plain_value_beside_an_encoded_blank_is_not_widened() -> None:
     assert spans("/s?q=a%20b&m=jo@ex.com", mail) == [("MAIL", "jo@ex.com")]
 
 
-def test_a_scan_that_did_not_happen_is_a_refusal() -> None:
-    engine = Engine([WORD])
+@pytest.mark.parametrize("which", ["_patterns", "_words._filter", "_alone"])
+def test_a_scan_that_did_not_happen_is_a_refusal(which: str) -> None:
+    engine = Engine([WORD, replace(WORD, name="alone", base_score=0.1, alone_score=0.6)])
 
     class Broken:
         def Match(self, data: bytes) -> None:  # noqa: N802 - RE2's name
             return None
 
-    engine._set = Broken()
+    attrgetter(which)(engine)._set = Broken()
     with pytest.raises(ScanFailed):
         engine.detect("secret")
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiguard.scan import despaced, normalise, readings, segments
+from aiguard.scan.views import FOLD
 
 
 def test_ascii_is_its_own_view() -> None:
@@ -31,6 +32,13 @@ def test_a_span_of_the_view_covers_the_characters_it_was_read_from() -> None:
 def test_unicode_tags_are_read_as_the_ascii_they_spell() -> None:
     hidden = "".join(chr(0xE0000 + ord(c)) for c in "obey me")
     assert "obey me" in [view.text for view in readings("hello" + hidden)]
+
+
+@given(st.lists(st.one_of(st.text(max_size=4), st.sampled_from("－—’ﬁ①ŀ·ё\u200b\u00a0аà"))).map("".join))
+def test_folding_is_the_same_character_by_character(text: str) -> None:
+    view = normalise(text)
+    assert view.text == "".join(FOLD[ord(char)] for char in text)
+    assert (view.text is text) == (view.text == text)
 
 
 @given(st.text())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import re2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,3 +26,18 @@ def test_keys_are_read_as_the_words_they_are_made_of() -> None:
         assert re2.search(trigger(("tax id",)), key), key
     assert last(pattern, spaced("syntax idea")) == -1
     assert not re2.search(trigger(("pan",)), "a company's panel")
+
+
+NESTED = ("a/c", "card", "card no", "cards", "no", "número", "身分證", "身分", "c")
+
+
+def simply(listed: tuple[str, ...]) -> re.Pattern[str]:
+    longest_first = "|".join(re.escape(word) for word in sorted(listed, key=len, reverse=True))
+    return re.compile(rf"(?<![^\W\d_])(?:{longest_first})s?(?![a-z]|(?<=[a-z])[ß-öø-ɏͰ-ϿЀ-ӿ])")
+
+
+@given(st.lists(st.sampled_from([*NESTED, "s", " ", "x", "1", "é", "\n", "cardn"]), max_size=8).map("".join))
+def test_words_in_a_tree_are_the_words_of_the_list(text: str) -> None:
+    found = words(NESTED)
+    assert found is not None
+    assert [each.span() for each in found.finditer(text)] == [each.span() for each in simply(NESTED).finditer(text)]

@@ -95,16 +95,22 @@ def test_a_wrong_key_is_an_integrity_error_that_names_the_missing_one(engine, wr
         store.artifacts(engine, MasterKeyRing([b"w" * 32]), decision_id=record.decision_id)
 
 
-def test_moving_an_expiry_does_not_lock_the_content_away(engine, writer, keyring):
-    """A policy change recomputes expiries, so the ciphertext is not bound to them."""
+@pytest.mark.parametrize("column", ["owner", "mechanism", "retention", "feature"])
+def test_a_row_kept_on_other_terms_than_it_was_sealed_under_does_not_open(engine, writer, keyring, column):
+    record = r.artifact()
+    writer.commit([record]).result(5)
+    set_column(engine, record.id, column, "another")
+    with pytest.raises(IntegrityError):
+        store.artifacts(engine, keyring, decision_id=record.decision_id)
+
+
+def test_a_row_whose_expiry_somebody_moved_does_not_open(engine, writer, keyring):
     record = r.artifact()
     writer.commit([record]).result(5)
     with writing(engine) as connection:
-        connection.execute(
-            store.Artifact.__table__.update().values(expires_at=r.NOW)  # type: ignore[attr-defined]
-        )
-    (found,) = store.artifacts(engine, keyring, decision_id=record.decision_id)
-    assert found.expires_at == r.NOW
+        connection.execute(store.Artifact.__table__.update().values(expires_at=r.NOW))  # type: ignore[attr-defined]
+    with pytest.raises(IntegrityError):
+        store.artifacts(engine, keyring, decision_id=record.decision_id)
 
 
 class TestOnSQLite:

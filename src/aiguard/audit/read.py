@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, or_, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from aiguard.audit.erasure import AuditErased
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.tables import AuditEvent, AuditPayload, open_payload
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
 from aiguard.errors import IntegrityError
+from aiguard.store.datakeys import KeyDestroyed
 from aiguard.types import KeyRing
 
 STORY_LIMIT = 1_000
 """Events of one story at most; a request that made more exchanges than that is told up to there."""
+
+
+EXPORT_PAGE = 1_000
+"""Events that an export reads at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +45,8 @@ class Event:
     resource: str
     policy_hash: str
     payload: Mapping[str, Any]
+    erased: bool = False
+    """Whether what it said was erased; then ``payload`` is empty."""
 
 
 def tail(engine: Engine, keyring: KeyRing, limit: int = 20) -> list[Event]:
@@ -64,8 +73,73 @@ def story(engine: Engine, decision_id: str, *, keyring: KeyRing) -> list[Event]:
     return [_event(row, keyring) for row in sorted(rows, key=lambda row: int(row["seq"]))]
 
 
-_EVENTS = select(AuditEvent.__table__, AuditPayload.sealed).join(
-    AuditPayload, AuditPayload.seq == AuditEvent.seq, isouter=True
+def search(
+    engine: Engine,
+    keyring: KeyRing,
+    *,
+    types: Sequence[str] = (),
+    actor: str | None = None,
+    subject: str | None = None,
+    resource: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+) -> list[Event]:
+    """The newest ``limit`` events that fit every condition, oldest of them first.
+
+    ``types`` are names, or beginnings such as ``exchange.*``; ``actor`` and ``subject`` are pseudonyms. Raises as
+    :func:`tail` does.
+    """
+    query = _EVENTS
+    if types:
+        query = query.where(
+            or_(
+                *(
+                    AuditEvent.type.startswith(name[:-1], autoescape=True)
+                    if name.endswith("*")
+                    else AuditEvent.type == name
+                    for name in types
+                )
+            )
+        )
+    for column, value in ((AuditEvent.actor, actor), (AuditEvent.subject, subject), (AuditEvent.resource, resource)):
+        if value is not None:
+            query = query.where(column == value)
+    if since is not None:
+        query = query.where(AuditEvent.at >= since)
+    if until is not None:
+        query = query.where(AuditEvent.at < until)
+    return [
+        _event(row, keyring) for row in reversed(_fetch(engine, query.order_by(AuditEvent.seq.desc()).limit(limit)))
+    ]
+
+
+def counts(engine: Engine) -> dict[str, int]:
+    """How many events of each type the log holds."""
+    rows = _fetch(engine, select(AuditEvent.type, func.count().label("count")).group_by(AuditEvent.type))
+    return {str(row["type"]): int(row["count"]) for row in rows}
+
+
+def export(engine: Engine, keyring: KeyRing, *, start: int = 0) -> Iterator[str]:
+    """Every event from position ``start`` on as one line of JSON: ``seq``, ``leaf`` (a text, as it was hashed) and ``payload``.
+
+    A payload that was erased is null. Raises as :func:`tail` does, at the event that cannot be read.
+    """
+    while True:
+        page = _fetch(engine, _EVENTS.where(AuditEvent.seq >= start).order_by(AuditEvent.seq).limit(EXPORT_PAGE))
+        for row in page:
+            payload = None if row["sealed"] is None else dict(_event(row, keyring).payload)
+            line = {"seq": row["seq"], "leaf": bytes(row["leaf"]).decode(), "payload": payload}
+            yield json.dumps(line, ensure_ascii=True)
+        if len(page) < EXPORT_PAGE:
+            return
+        start = int(page[-1]["seq"]) + 1
+
+
+_EVENTS = (
+    select(AuditEvent.__table__, AuditPayload.sealed, AuditErased.tombstone)
+    .join(AuditPayload, AuditPayload.seq == AuditEvent.seq, isouter=True)
+    .join(AuditErased, AuditErased.seq == AuditEvent.seq, isouter=True)
 )
 
 
@@ -82,7 +156,7 @@ def _descend(connection: Connection, decision_id: str) -> list[RowMapping]:
     return list(found.values())
 
 
-def _fetch(engine: Engine, query: Select[Any]) -> Sequence[RowMapping]:
+def _fetch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[RowMapping]:
     try:
         with reading(engine) as connection:
             return connection.execute(query).mappings().all()
@@ -97,12 +171,16 @@ def _event(row: RowMapping, keyring: KeyRing) -> Event:
     copies = {name: row[name] for name in _COPIED}
     if {name: said.get(name) for name in _COPIED} != copies or said["event_id"] != row["id"]:
         raise IntegrityError(f"Event {row['id']} does not say what its leaf says.")
-    if row["sealed"] is None:
+    if row["sealed"] is None and row["tombstone"] is None:
         raise IntegrityError(f"The payload of event {row['id']} is missing.")
     if said["ts"] != row["at"].isoformat(timespec="microseconds"):
         raise IntegrityError(f"Event {row['id']} does not say what its leaf says.")
-    payload = open_payload(row["sealed"], row["leaf"], keyring, event_id=row["id"], subject=row["subject"])
-    return Event(seq=row["seq"], id=row["id"], at=row["at"], payload=payload, **copies)
+    payload: Mapping[str, Any] | None = None
+    if row["sealed"] is not None:
+        with contextlib.suppress(KeyDestroyed):  # the person was erased a moment ago; the row goes next
+            payload = open_payload(row["sealed"], row["leaf"], keyring, event_id=row["id"], subject=row["subject"])
+    erased = payload is None
+    return Event(seq=row["seq"], id=row["id"], at=row["at"], payload=payload or {}, erased=erased, **copies)
 
 
 _COPIED = ("type", "decision_id", "parent_id", "actor", "tenant", "subject", "resource", "policy_hash")

@@ -17,33 +17,42 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, Connection, ForeignKey, LargeBinary, String, bindparam, insert, update
+from sqlalchemy import BigInteger, Connection, ForeignKey, LargeBinary, String, Table, bindparam, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.audit.canonical import canonical
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
+from aiguard.db.bulk import BulkInsert
 from aiguard.db.writer import Mapper, Row, Sealing
-from aiguard.errors import IntegrityError
+from aiguard.errors import IntegrityError, StoreUnavailable
 from aiguard.types import AuditRecord, KeyRing
 
 LOG = "main"
 """Name of the log. There is one; the name is in every leaf, so that logs can never be mistaken for each other."""
+
+SEQUENCER_LOCK: Final = 0x6169677561726401
+"""PostgreSQL's advisory lock of whoever gives positions: ``aiguard`` in ASCII, and 1."""
+
+SEQUENCER_TRIES: Final = 8
+"""How often the size is compared and swapped before a writer gives up; with the lock held, once is enough."""
 
 LEAF_VERSION = 1
 SALT_BYTES = 32
 
 
 class AuditLog(Base):
-    """How many events each log holds. The row's lock is what makes ``seq`` gapless, also among many processes."""
+    """How many events each log holds. It only grows: triggers refuse anything else."""
 
     __tablename__ = f"{PREFIX}audit_logs"
 
     log: Mapped[str] = mapped_column(String(64), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
+    instance: Mapped[str] = mapped_column(String(32))
+    """Random, new with every database: tells whether two connections lead to the same log."""
 
 
 class AuditEvent(Base):
@@ -60,7 +69,7 @@ class AuditEvent(Base):
     at: Mapped[datetime] = mapped_column(UtcTime)
     actor: Mapped[str] = mapped_column(String(64))
     tenant: Mapped[str] = mapped_column(String(64))
-    subject: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(64), index=True)
     resource: Mapped[str] = mapped_column(String(256))
     policy_hash: Mapped[str] = mapped_column(String(80))
     leaf: Mapped[bytes] = mapped_column(LargeBinary)
@@ -90,10 +99,11 @@ def append(connection: Connection, records: Sequence[AuditRecord], sealing: Seal
     The connection must come from :func:`aiguard.db.writing`.
     """
     if records:
-        _insert(connection, [_prepare(record, sealing) for record in records])
+        insert_rows(connection, [prepare(record, sealing) for record in records])
 
 
-def _prepare(record: AuditRecord, sealing: Sealing) -> Row:
+def prepare(record: AuditRecord, sealing: Sealing) -> Row:
+    """The rows of one event but for its position; :class:`~aiguard.audit.payload.PayloadRefused` for what may not get in."""
     payload = check_record(record)
     salt = os.urandom(SALT_BYTES)
     at = record.at.astimezone(UTC)
@@ -104,9 +114,9 @@ def _prepare(record: AuditRecord, sealing: Sealing) -> Row:
         "decision_id": record.decision_id,
         "parent_id": _parent(record),
         "at": at,
-        "actor": record.actor,
+        "actor": sealing.name(record.actor),
         "tenant": record.tenant,
-        "subject": record.subject,
+        "subject": sealing.name(record.subject),
         "resource": record.resource,
         "policy_hash": record.policy_hash,
     }
@@ -124,7 +134,7 @@ def _prepare(record: AuditRecord, sealing: Sealing) -> Row:
     )
     row["leaf"] = leaf
     row["leaf_hash"] = leaf_hash(leaf)
-    row["sealed"] = sealing.keyring.seal(salt + payload, aad=payload_aad(record.id, record.subject))
+    row["sealed"] = sealing.seal(salt + payload, aad=payload_aad(record.id, row["subject"]), subject=record.subject)
     return row
 
 
@@ -133,31 +143,48 @@ def _parent(record: AuditRecord) -> str:
     return parent if isinstance(parent, str) and len(parent) <= 64 else ""
 
 
-def _insert(connection: Connection, rows: Sequence[Row]) -> None:
-    first = _grow(connection, len(rows))
+def insert_rows(connection: Connection, rows: Sequence[Row]) -> None:
+    """Give prepared events their positions and insert them. Whoever else appends waits until the transaction has ended."""
+    first = _sequence(connection, len(rows))
     numbered = [{**row, "seq": first + offset} for offset, row in enumerate(rows)]
-    connection.execute(_INSERT_EVENTS, [{k: v for k, v in row.items() if k != "sealed"} for row in numbered])
-    connection.execute(_INSERT_PAYLOADS, [{"seq": row["seq"], "sealed": row["sealed"]} for row in numbered])
+    _INSERT_EVENTS(connection, numbered)
+    _INSERT_PAYLOADS(connection, numbered)
 
 
+_SIZE = select(AuditLog.size).where(AuditLog.log == LOG)
 _GROW = (
     update(AuditLog)
-    .where(AuditLog.log == LOG)
-    .values(size=AuditLog.size + bindparam("more"))
-    .returning(AuditLog.size)
+    .where(AuditLog.log == LOG, AuditLog.size == bindparam("seen"))
+    .values(size=bindparam("grown"))
     .execution_options(synchronize_session=False)
 )
-_INSERT_EVENTS = insert(AuditEvent.__table__)  # type: ignore[arg-type]
-_INSERT_PAYLOADS = insert(AuditPayload.__table__)  # type: ignore[arg-type]
+_LOCK = select(func.pg_advisory_xact_lock(SEQUENCER_LOCK))
+_INSERT_EVENTS: Final = BulkInsert(cast("Table", AuditEvent.__table__))
+_INSERT_PAYLOADS: Final = BulkInsert(cast("Table", AuditPayload.__table__))
 
 
-def _grow(connection: Connection, count: int) -> int:
-    """Reserve ``count`` indexes under the row's lock, which is held until the transaction ends; the first of them."""
-    size = connection.execute(_GROW, {"more": count}).scalar_one()
-    return int(size) - count
+def _sequence(connection: Connection, count: int) -> int:
+    """Reserve ``count`` positions; the first of them.
+
+    One sequencer at a time: SQLite's ``BEGIN IMMEDIATE``, which :func:`aiguard.db.writing` begins with, or PostgreSQL's
+    advisory lock. That only saves waiting: what keeps positions free of gaps and forks, also where a lock is not held, is
+    that the size is compared and swapped, and the primary key behind it.
+    """
+    lock_sequencer(connection)
+    for _ in range(SEQUENCER_TRIES):
+        size = int(connection.execute(_SIZE).scalar_one())
+        if connection.execute(_GROW, {"seen": size, "grown": size + count}).rowcount == 1:
+            return size
+    raise StoreUnavailable("Nothing was written: the audit log kept growing under another sequencer; try again.")
 
 
-MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({AuditRecord: Mapper(prepare=_prepare, insert=_insert)})
+def lock_sequencer(connection: Connection) -> None:
+    """Be the only sequencer until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK)
+
+
+MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({AuditRecord: Mapper(prepare=prepare, insert=insert_rows)})
 """What the writer has to be given to commit audit events."""
 
 

@@ -1,21 +1,44 @@
-"""``aiguard audit tail``."""
+"""``aiguard audit …``: read the log, sign it, verify it, and prove single events to somebody who has no access to it."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
-from aiguard.audit import Event
-from aiguard.audit import tail as read
+from aiguard.audit import Event, read
+from aiguard.audit.keeper import AnchorFailed, keeper_of, verifiers_of
+from aiguard.audit.note import Verifier, make_signer, read_verifier
+from aiguard.audit.prove import prove_event, verify_proof
+from aiguard.audit.signing import latest
+from aiguard.audit.verify import Problem, Report, Status, encode_hash
+from aiguard.audit.verify import verify as verify_log
+from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence
-from aiguard.cli.output import out
+from aiguard.cli.log_expiry import expire
+from aiguard.cli.output import err, fail, out
+from aiguard.errors import AIGuardError, SettingsError
+
+EXIT: Final = {Status.OK: 0, Status.TAMPERED: 3, Status.INCOMPLETE: 4, Status.STALE: 5}
+"""What ``aiguard audit verify`` ends with. 1 is any other error, 2 a wrong command line."""
+
+KEY_OPTION = click.option(
+    "--key", "keys", multiple=True, metavar="LINE|FILE", help="A public key, or a file of them; may be repeated."
+)
 
 
 @click.group()
 def audit() -> None:
-    """Read the audit log."""
+    """Read, sign, verify and prove the audit log."""
+
+
+audit.add_command(expire)
 
 
 @audit.command()
@@ -24,9 +47,238 @@ def audit() -> None:
 def tail(limit: int, *, as_data: bool) -> None:
     """Show the newest events, the newest last."""
     with evidence() as (engine, keyring):
-        events = read(engine, keyring, limit)
+        events = read.tail(engine, keyring, limit)
     for event in events:
         out(json.dumps(as_dict(event), ensure_ascii=True) if as_data else _line(event))
+
+
+@audit.command()
+@click.option(
+    "--type", "types", multiple=True, help="Only events of this type; may be repeated. `exchange.*` works too."
+)
+@click.option("--actor", help="Only events of this pseudonym.")
+@click.option("--subject", help="Only events about this pseudonym.")
+@click.option("--resource", help="Only events of this feature or route.")
+@click.option("--since", type=click.DateTime(), help="Only events at or after this time (UTC).")
+@click.option("--until", type=click.DateTime(), help="Only events before this time (UTC).")
+@click.option("-n", "limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="How many at most.")
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object a line.")
+def search(types: tuple[str, ...], limit: int, *, as_data: bool, **wanted: Any) -> None:
+    """Show the newest events that fit, the newest last."""
+    since, until = (wanted.pop(name) for name in ("since", "until"))
+    with evidence() as (engine, keyring):
+        events = read.search(
+            engine,
+            keyring,
+            types=types,
+            since=since and since.replace(tzinfo=UTC),
+            until=until and until.replace(tzinfo=UTC),
+            limit=limit,
+            **wanted,
+        )
+    for event in events:
+        out(json.dumps(as_dict(event), ensure_ascii=True) if as_data else _line(event))
+
+
+@audit.command()
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
+def stats(*, as_data: bool) -> None:
+    """Count the events by type, and say how far the log is signed."""
+    with evidence() as (engine, _):
+        counts = Counter(read.counts(engine))
+        head = latest(engine)
+    total, signed = sum(counts.values()), head.size if head is not None else 0
+    if as_data:
+        out(json.dumps({"events": total, "signed": signed, "types": dict(sorted(counts.items()))}))
+        return
+    for type, count in sorted(counts.items()):
+        out(f"{count:>10}  {type}")
+    out(f"{total:>10}  events, {signed} of them under a checkpoint")
+
+
+@audit.command()
+@click.option("--from", "start", default=0, type=click.IntRange(0), help="Position of the first event.")
+def export(start: int) -> None:
+    """Write every event as NDJSON: its leaf, as it was hashed, and its payload."""
+    with evidence() as (engine, keyring):
+        for line in read.export(engine, keyring, start=start):
+            click.echo(line)
+
+
+@audit.command()
+@click.argument("origin")
+@click.option("--output", type=click.Path(path_type=Path), help="Write the secret line here, with mode 0600.")
+def keygen(origin: str, output: Path | None) -> None:
+    """Make a signing key for the log ORIGIN (a name such as example.com/ai-log).
+
+    Without --output the secret line goes to standard output and nothing else does. The public key goes to standard error: hand it
+    to whoever verifies.
+    """
+    signer = make_signer(origin)
+    if output is None:
+        click.echo(signer.encode())
+    else:
+        import os
+
+        try:
+            descriptor = os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except OSError as error:
+            fail(f"{output} cannot be made ({error.strerror}); a key is never written over another file")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{signer.encode()}\n")
+    err(f"public key: {signer.verifier}")
+
+
+@audit.command()
+@click.option("--every", type=click.FloatRange(0.1, 3600), metavar="SECONDS", help="Go on signing until interrupted.")
+@click.option("--show", is_flag=True, help="Print the newest checkpoint without signing.")
+def checkpoint(every: float | None, *, show: bool) -> None:
+    """Sign the log as it is now, hand the checkpoint to the anchors, and print it.
+
+    For a process apart from the application, so that the signing key is out of its reach.
+    """
+    settings = current_settings()
+    with evidence() as (engine, _):
+        if show:
+            head = latest(engine)
+            if head is None:
+                fail("the log has no checkpoint yet")
+            click.echo(head.note, nl=False)
+            return
+        keeper = keeper_of(settings, engine)
+        if keeper is None:
+            fail("there is no signing key; set AIGUARD_AUDIT_SIGNING_KEY (make one with `aiguard audit keygen`)")
+        last = -1
+        while True:
+            try:
+                head = keeper.sign()
+                if head is not None and head.size != last:
+                    last = head.size
+                    click.echo(head.note, nl=every is not None)
+            except AnchorFailed as error:
+                if every is None:
+                    fail(f"the log is signed, but {error}")
+                err(f"the log is signed, but {error}")
+            if every is None:
+                return
+            sys.stdout.flush()
+            time.sleep(every)
+
+
+@audit.command()
+@click.option(
+    "--from", "earlier", multiple=True, type=click.Path(exists=True, path_type=Path), metavar="PATH",
+    help="A checkpoint that was kept elsewhere, or a directory of them; may be repeated.",
+)  # fmt: skip
+@click.option("--payloads", is_flag=True, help="Also open every payload with the master keys and compare it.")
+@click.option(
+    "--window", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds an event may be unsigned."
+)
+@KEY_OPTION
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
+def verify(earlier: tuple[Path, ...], keys: tuple[str, ...], window: float, *, payloads: bool, as_data: bool) -> None:
+    """Derive the whole log again and compare: exit 0 ok, 3 tampered, 4 incomplete, 5 stale."""
+    verifiers, origin = trusted(keys)
+    notes = [note.read_bytes() for path in earlier for note in _notes(path)]
+    with evidence() as (engine, keyring):
+        report = verify_log(
+            engine,
+            verifiers,
+            origin=origin,
+            earlier=notes,
+            keyring=keyring if payloads else None,
+            window=timedelta(seconds=window),
+        )
+    out(json.dumps(_as_data(report), indent=2)) if as_data else _tell(report)
+    raise SystemExit(EXIT[report.status])
+
+
+@audit.command()
+@click.argument("event")
+def prove(event: str) -> None:
+    """Print a proof that the log holds EVENT (its id, or its position), for somebody without access to the database.
+
+    The proof holds the event's leaf (types, pseudonyms, no payload) and the newest checkpoint that covers it.
+    """
+    with evidence() as (engine, _):
+        click.echo(json.dumps(prove_event(engine, event), indent=2))
+
+
+@audit.command(name="verify-proof")
+@click.argument("file", type=click.File("rb"))
+@KEY_OPTION
+def check_proof(file: Any, keys: tuple[str, ...]) -> None:
+    """Check a proof with nothing but a public key: no database, no master key. Exit 0 when it holds, 3 when not."""
+    verifiers, _ = trusted(keys)
+    if not verifiers:
+        fail("a proof needs a public key: give --key, or set AIGUARD_AUDIT_VERIFIERS", code=EXIT[Status.INCOMPLETE])
+    try:
+        leaf = verify_proof(file.read(1 << 20), verifiers)
+    except AIGuardError as error:
+        fail(str(error), code=EXIT[Status.TAMPERED])
+    out(json.dumps(leaf, ensure_ascii=True, indent=2))
+
+
+def trusted(keys: tuple[str, ...]) -> tuple[tuple[Verifier, ...], str]:
+    """The keys to believe, and the name of the log they are for."""
+    if keys:
+        lines: list[str] = []
+        for key in keys:
+            lines += Path(key).read_text(encoding="utf-8").split() if "+" not in key and Path(key).is_file() else [key]
+        verifiers = tuple(read_verifier(line) for line in lines)
+    else:
+        verifiers = verifiers_of(current_settings())
+    names = {verifier.name for verifier in verifiers}
+    if len(names) > 1:
+        raise SettingsError("The public keys name different logs; verify one log at a time.")
+    return verifiers, next(iter(names), "")
+
+
+def _notes(path: Path) -> list[Path]:
+    return sorted(path.glob("*.note")) if path.is_dir() else [path]
+
+
+def _as_data(report: Report) -> dict[str, Any]:
+    return {
+        "status": str(report.status),
+        "events": report.events,
+        "signed": report.signed,
+        "unsigned": report.unsigned,
+        "expired": report.expired,
+        "waiting": report.waiting,
+        "checkpoints": report.checkpoints,
+        "payloads_opened": report.payloads,
+        "payloads_erased": report.erased,
+        "root": encode_hash(report.root),
+        "problems": [_problem(each) for each in report.problems],
+        "problems_untold": report.untold,
+        "gaps": [_problem(each) for each in report.gaps],
+        "late": [_problem(each) for each in report.late],
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"check": problem.check, "seq": problem.seq, "detail": problem.detail}
+
+
+def _tell(report: Report) -> None:
+    for problem in (*report.problems, *report.gaps, *report.late):
+        where = "" if problem.seq is None else f"event {problem.seq}: "
+        out(f"{problem.check}: {where}{problem.detail}")
+    if report.untold:
+        out(f"… and {report.untold} more")
+    out(
+        f"{report.events} events, {report.checkpoints} checkpoints; {report.signed} events are signed, {report.unsigned} not"
+    )
+    if report.expired:
+        out(f"the first {report.expired} events have expired; their hashes are those that were signed for")
+    if report.waiting:
+        out(f"{report.waiting} events wait in the outbox")
+    if report.payloads or report.erased:
+        out(f"{report.payloads} payloads are what their events commit to; {report.erased} were erased")
+    out(f"root {encode_hash(report.root)}")
+    out(f"the log is {report.status}" if report.status is not Status.OK else "the log holds")
 
 
 def as_dict(event: Event) -> dict[str, Any]:

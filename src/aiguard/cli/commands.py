@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Mapping
 from importlib import metadata
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from aiguard.cli.context import APPLICATION
 from aiguard.cli.output import fail
 from aiguard.errors import AIGuardError
 from aiguard.settings import Settings
@@ -21,9 +22,17 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "aiguard.cli.demo:demo",
         "eval": "aiguard.cli.evaluate:evaluate",
         "explain": "aiguard.cli.explain:explain",
+        "hold": "aiguard.cli.hold:hold",
+        "jobs": "aiguard.cli.jobs:jobs",
+        "keys": "aiguard.cli.keys:keys",
         "policy": "aiguard.cli.policy:policy",
+        "routes": "aiguard.cli.routes:routes",
         "prune": "aiguard.cli.prune:prune",
+        "retention": "aiguard.cli.retention:retention",
+        "run-due": "aiguard.cli.run_due:run_due",
         "scan": "aiguard.cli.scan:scan",
+        "subject": "aiguard.cli.subject:subject",
+        "token": "aiguard.cli.token:token",
         "types": "aiguard.cli.kinds:types",
     }
 )
@@ -68,11 +77,15 @@ def main() -> None:
     """Security, privacy and governance controls in the request path of applications that call AI models."""
 
 
-def command_group(settings: Settings) -> click.Group:
-    """The same commands for another program's command line (``flask aiguard``), with settings that are already read."""
+def command_group(settings: Settings, *, app: Any = None) -> click.Group:
+    """The same commands for another program's command line (``flask aiguard``), with settings that are already read.
+
+    ``app`` is that program's application, which ``routes`` looks at.
+    """
 
     @click.pass_context
     def use(context: click.Context) -> None:
         context.obj = settings
+        context.meta[APPLICATION] = app
 
     return LazyGroup(name="aiguard", callback=use, help=main.help)

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
 from aiguard import db
 from aiguard.cli.context import current_settings
-from aiguard.cli.output import out
+from aiguard.cli.output import fail, out
+from aiguard.cli.people import account
+from aiguard.types import utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from aiguard.types import KeyRing
+    from aiguard.store import KeyStore, SubjectKeyRing
 
 
 @contextmanager
-def evidence() -> Iterator[tuple[Engine, KeyRing]]:
+def evidence() -> Iterator[tuple[Engine, SubjectKeyRing]]:
     """The database that settings name, at the right revision, and the keys that open it."""
-    from aiguard.runtime import open_keys  # wires every room, which `db upgrade` does not need
+    from aiguard.runtime import open_evidence  # wires every room, which `db upgrade` does not need
 
-    settings = current_settings()
-    engine = db.make_engine(settings.database_url, create=False)
-    try:
-        db.check(engine)
-        settings.check_ready()
-        yield engine, open_keys(settings)
-    finally:
-        engine.dispose()
+    with open_evidence(current_settings()) as opened:
+        yield opened
+
+
+def key_store_of(keyring: SubjectKeyRing) -> KeyStore:
+    """The database of people's keys behind a ring that settings named."""
+    return cast("KeyStore", keyring.store)
 
 
 @click.group(name="db")
@@ -41,19 +44,99 @@ def database() -> None:
 @database.command()
 def upgrade() -> None:
     """Bring the database to the revision that this version needs. Safe to run from several machines at once."""
-    engine = db.make_engine(current_settings().database_url)
-    try:
+    with _opened(create=True) as (engine, key_store):
         out(f"the database is at revision {db.upgrade(engine)}")
-    finally:
-        engine.dispose()
+        if key_store.apart:
+            key_store.prepare()
+            out("the key store is ready")
 
 
 @database.command()
 def check() -> None:
     """Exit with 0 when the database is at the revision that this version needs, else say what to do."""
-    engine = db.make_engine(current_settings().database_url, create=False)
-    try:
+    with _opened(create=False) as (engine, key_store):
         db.check(engine)
+        key_store.check()
         out("the database is at the revision that this version needs")
+
+
+@database.command()
+@click.option("--apply", "run", is_flag=True, help="Run the SQL instead of printing it.")
+@click.option("--app", multiple=True, metavar="ACCOUNT", help="An account that web workers sign in with.")
+@click.option("--retention", multiple=True, metavar="ACCOUNT", help="An account that retention's jobs sign in with.")
+@click.option("--auditor", multiple=True, metavar="ACCOUNT", help="An account that auditors sign in with.")
+def roles(*, run: bool, app: tuple[str, ...], retention: tuple[str, ...], auditor: tuple[str, ...]) -> None:
+    """PostgreSQL roles with the least that each kind of process needs. Run it again after every upgrade."""
+    from aiguard.roles import APP, AUDITOR, RETENTION, apply, statements
+
+    members = {APP: app, RETENTION: retention, AUDITOR: auditor}
+    if not run:
+        for statement in statements(current_settings().database_schema, members):
+            out(f"{statement};")
+        return
+    with _opened(create=False) as (engine, _):
+        db.check(engine)
+        apply(engine, members)
+    out("the roles aiguard_app, aiguard_retention and aiguard_auditor have what they need and nothing else")
+
+
+@database.command()
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--part", type=click.Choice(["data", "keys"]), default="data", help="What to copy; keep the two apart.")
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
+def backup(*, path: Path, part: Literal["data", "keys"], as_data: bool) -> None:
+    """Copy a SQLite database into a new file while it is in use: the data without people's keys, or the keys alone."""
+    from aiguard.backups import backup as make
+
+    with evidence() as (engine, keyring):
+        made = make(engine, keyring, path, part=part, by=account(), now=utc_now())
+    if as_data:
+        out(
+            json.dumps({"part": part, "path": str(path), "bytes": made.bytes, "sha256": made.sha256, "rows": made.rows})
+        )
+        return
+    out(f"{made.rows} {'artifacts' if part == 'data' else 'keys'} in {path}, {made.bytes} bytes, sha256 {made.sha256}")
+    if part == "data":
+        out("people's keys are not in it; back them up apart, for as long as an erasure may be pending: --part keys")
+
+
+@database.command(name="restore-check")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
+def restore_check(*, path: Path, as_data: bool) -> None:
+    """Say whether a backup is whole and opens with today's keys, and what it would bring back. Changes nothing."""
+    from aiguard.backups import restore_check as look
+
+    with evidence() as (_, keyring):
+        found = look(path, keyring, now=utc_now())
+    if as_data:
+        counts = {name: getattr(found, name) for name in ("part", "rows", "opened", "erased", "expired", "problems")}
+        out(json.dumps({"ok": not found.problems, **counts}))
+        raise SystemExit(1 if found.problems else 0)
+    if found.part == "data":
+        out(
+            f"{found.rows} kept contents and values: {found.opened} open with today's keys, {found.erased} are of erased people and open for nobody"
+        )
+        if found.expired:
+            out(f"{found.expired} are past their time: run `aiguard run-due` once it is restored")
+    else:
+        out(f"{found.rows} keys, of which {found.opened} are in the key store")
+    if found.problems:
+        fail("\n".join(found.problems))
+    out("the backup can be restored")
+
+
+@contextmanager
+def _opened(*, create: bool) -> Iterator[tuple[Engine, KeyStore]]:
+    from aiguard.store import KeyStore
+
+    settings = current_settings()
+    engine = db.make_engine(settings.database_url, create=create, schema=settings.database_schema)
+    key_store = KeyStore(engine, apart=False)
+    try:
+        if settings.key_store is not None and settings.key_store != settings.database:
+            key_store = KeyStore(db.make_engine(settings.key_store, create=create), apart=True)
+        yield engine, key_store
     finally:
+        key_store.close()
         engine.dispose()

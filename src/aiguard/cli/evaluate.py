@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.table import Table
@@ -28,9 +29,7 @@ def evaluate() -> None:
 @_JSON
 def pii(files: Sequence[Path], *, as_data: bool) -> None:
     """Score identifiers: every type that the catalogue finds, except SECRET."""
-    detector = detect.default_detector()
-    models = {kind.type for kind in detect.known_types().values() if kind.family == "ner"}
-    _run(files, Scores(counted=detector.types - {"SECRET"}, beyond=models - detector.types), as_data=as_data)
+    _run(files, scores_of("pii"), as_data=as_data)
 
 
 @evaluate.command()
@@ -38,8 +37,17 @@ def pii(files: Sequence[Path], *, as_data: bool) -> None:
 @_JSON
 def secrets(files: Sequence[Path], *, as_data: bool) -> None:
     """Score credentials: the type SECRET."""
-    general = frozenset(recognizer.name for recognizer in assignments.RECOGNIZERS)
-    _run(files, Scores(counted={"SECRET"}, rules=True, general=general), as_data=as_data)
+    _run(files, scores_of("secrets"), as_data=as_data)
+
+
+def scores_of(kind: Literal["pii", "secrets"]) -> Scores:
+    """How rows of that kind are scored."""
+    if kind == "secrets":
+        general = frozenset(recognizer.name for recognizer in assignments.RECOGNIZERS)
+        return Scores(counted={"SECRET"}, rules=True, general=general)
+    detector = detect.default_detector()
+    models = {kind.type for kind in detect.known_types().values() if kind.family == "ner"}
+    return Scores(counted=detector.types - {"SECRET"}, beyond=models - detector.types)
 
 
 def _run(files: Sequence[Path], scores: Scores, *, as_data: bool) -> None:

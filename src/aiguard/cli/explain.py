@@ -115,7 +115,11 @@ def _who(event: Event) -> Iterator[str]:
 
 def _facts_of(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "route", _text(payload.get("route"))
-    yield "scope", _text(payload.get("scope"))
+    yield "scope", _text(payload.get("scope")) or ", ".join(map(str, payload.get("scopes") or ()))
+    for label in ("credential", "service", "replaces", "expires"):
+        yield label, _text(payload.get(label))
+    if "window_s" in payload:
+        yield "rate", f"{payload.get('limit')} in {payload['window_s']} s"
     yield "found", _findings(payload.get("findings"), payload.get("sensitivity"))
     yield "in answer", _findings(payload.get("answer_findings"), None)
     yield "injection", _injection(payload.get("injection"))

@@ -36,6 +36,13 @@ def fail(text: str, *, code: int = INVALID) -> Never:
     raise SystemExit(code)
 
 
-def console() -> Console:
-    """For tables. Plain text when the output is not a terminal."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+def console(least: int = 0) -> Console:
+    """For tables of at least so many columns. Plain text when the output is not a terminal."""
+    screen = Console(highlight=False, markup=False, soft_wrap=True)
+    screen.width = max(screen.width, least)
+    return screen
+
+
+def trouble() -> Console:
+    """For what is shown beside the data, such as a bar: standard error."""
+    return Console(stderr=True, highlight=False, markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +13,15 @@ from rich.table import Table
 
 from aiguard import detect
 from aiguard.cli.output import console, err, out
+from aiguard.detect.lists import hashed
 from aiguard.policy import Feature, Policy, as_json, lint, load_policy
+from aiguard.policy.builtin import DENIED_TERM
+from aiguard.policy.models import DetectRule
 from aiguard.settings import Settings
 from aiguard.types import Operator, utc_now
+
+MIN_SALT = 16
+"""Characters of a salt, as the policy demands."""
 
 _FILE = click.argument("file", required=False, type=click.Path(path_type=Path))
 
@@ -31,7 +38,8 @@ def policy() -> None:
 def check(file: Path | None, *, strict: bool, as_data: bool) -> None:
     """Say whether FILE can be enforced as written (default: AIGUARD_POLICY, or aiguard.toml)."""
     path, loaded = _load(file)
-    warnings = lint(loaded, utc_now(), detectable=detect.default_detector().types)
+    detectable = {*detect.default_detector().types, *loaded.recognizers, DENIED_TERM}
+    warnings = lint(loaded, utc_now(), detectable=detectable)
     if as_data:
         out(json.dumps({"file": str(path), "hash": loaded.hash, "valid": True, "warnings": list(warnings)}))
     else:
@@ -60,6 +68,22 @@ def show(file: Path | None, *, as_data: bool) -> None:
     _rest(loaded, now)
 
 
+@policy.command("hash")
+@click.option("--salt", required=True, help="The list's salt, at least 16 characters, as the policy has it.")
+def hash_(salt: str) -> None:
+    """Hash each line of standard input for an allow or deny list: the policy then need not show the value.
+
+    Case, Unicode form and spacing of a value do not count.
+    """
+    if len(salt) < MIN_SALT:
+        raise click.UsageError(f"the salt needs at least {MIN_SALT} characters")
+    values = [line for line in sys.stdin.read().splitlines() if line.strip()]
+    if not values:
+        raise click.UsageError("give the values on standard input, one a line")
+    for value in values:
+        out(hashed(value, salt))
+
+
 def _load(file: Path | None) -> tuple[Path, Policy]:
     path = file or (click.get_current_context().find_object(Settings) or Settings.load()).policy_path
     return path, load_policy(path, detect.known_types())
@@ -72,16 +96,37 @@ def _feature(feature: Feature) -> None:
     table.add_row("mode", feature.mode)
     table.add_row("models", ", ".join(feature.models) or "none: it may call no model")
     table.add_row("tokens", f"at most {feature.max_input_tokens} in, {feature.max_output_tokens} out")
+    for label, rates in (("rate", feature.rate), ("tenant's rate", feature.tenant_rate)):
+        if rates:
+            table.add_row(label, ", ".join(f"{rate.limit} in {rate.seconds} s" for rate in rates))
     table.add_row("input", _rules(feature.redact))
+    if not feature.detect.plain:
+        table.add_row("detection", _detection(feature.detect))
     table.add_row("injection", f"blocked from {feature.injection.block:g}, flagged from {feature.injection.flag:g}")
     if feature.output.redact != feature.redact:
         table.add_row("output", _rules(feature.output.redact))
     output = [f"{len(feature.output.block_patterns)} blocked patterns"] if feature.output.block_patterns else []
     output += ["JSON schema"] if feature.output.json_schema is not None else []
-    output += ["tokens restored for the actor" if feature.output.restore else "tokens stay tokens"]
+    where = f", in {' and '.join(feature.output.restore_in)} too" if feature.output.restore_in else ""
+    output += [f"tokens restored for the actor{where}" if feature.output.restore else "tokens stay tokens"]
     table.add_row("answer", ", ".join(output))
     table.add_row("kept", ", ".join(feature.keep.classes) or "nothing")
     console().print(table)
+
+
+def _detection(rule: DetectRule) -> str:
+    said = [f"only {', '.join(rule.only)}"] if rule.only else []
+    said += [f"without {', '.join(rule.exclude)}"] if rule.exclude else []
+    said += [f"from a score of {rule.min_score:g}"] if rule.min_score is not None else []
+    said += [f"{name} from {score:g}" for name, score in sorted(rule.scores.items())]
+    for name, values in (("allowed", rule.allow), ("denied", rule.deny)):
+        hashes = len(values.hashed.hmac_sha256) if values.hashed else 0
+        if not values.empty:
+            said.append(f"{name}: {len(values.exact)} texts, {len(values.patterns)} patterns, {hashes} hashes")
+    if rule.models:
+        late = "refused" if rule.on_timeout == "refuse" else "recorded, patterns only"
+        said.append(f"models {', '.join(rule.models)} ({rule.budget_ms} ms, then {late})")
+    return "; ".join(said)
 
 
 def _rules(rules: Mapping[str, Operator]) -> str:
@@ -107,6 +152,11 @@ def _retention(policy: Policy) -> None:
 
 
 def _rest(policy: Policy, now: datetime) -> None:
+    for name, rule in sorted(policy.recognizers.items()):
+        words = f", after {', '.join(rule.context)} {rule.context_score:g}" if rule.context else ""
+        out(f"recognizer {name}: {rule.score:g}{words}")
+    if policy.phone_regions:
+        out(f"phone regions: {', '.join(policy.phone_regions)}")
     for name, level in sorted(policy.sensitivity.items()):
         out(f"sensitivity {name}: {level.name.lower()}")
     for signature in policy.signatures:

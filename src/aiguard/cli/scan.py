@@ -13,13 +13,19 @@ from rich.table import Table
 
 from aiguard import detect
 from aiguard.cli.output import INVALID, console, fail, out
+from aiguard.detect.parts import detect_text
+from aiguard.detect.tuned import Detectors
+from aiguard.policy import Policy, load_policy
 from aiguard.redact import redact
-from aiguard.types import Finding, Operator
+from aiguard.types import Detector, Finding, Operator
 
 STDIN: Final = "-"
 
 MAX_BYTES: Final = 256 << 20
 """Bytes of one file; what is larger is refused, since a file is read whole."""
+
+UNREAD: Final = 2
+"""Exit code: something was not looked at, so nothing is known about it."""
 
 _REPLACE: Final = {"*": Operator(name="replace")}
 
@@ -28,16 +34,18 @@ _REPLACE: Final = {"*": Operator(name="replace")}
 @click.argument("files", nargs=-1, required=True, metavar="FILE...|-")
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object a file.")
 @click.option("--redact", "as_text", is_flag=True, help="Print the text with every finding replaced.")
-def scan(files: Sequence[str], *, as_data: bool, as_text: bool) -> None:
-    """Report identifiers and credentials in text files; exit with 1 when there are any."""
+@click.option("--policy", "policy", type=click.Path(path_type=Path), help="Look for what this policy says.")
+@click.option("--feature", help="As this feature of the policy does; by default as texts of no feature.")
+def scan(files: Sequence[str], *, as_data: bool, as_text: bool, policy: Path | None, feature: str | None) -> None:
+    """Report identifiers and credentials in text files; exit with 1 when there are any, with 2 when a file was not looked at."""
     if as_data and as_text:
         raise click.UsageError("--json and --redact exclude each other")
     if STDIN in files and len(files) > 1:
         raise click.UsageError("- (standard input) stands alone")
-    detector = detect.default_detector()
+    detector = _detector(policy, feature)
     dirty = False
     for name, text in _texts(files):
-        findings = detector.detect(text)
+        findings = detect_text(detector, text)
         dirty = dirty or bool(findings)
         if as_text:
             clean = redact(text, findings, _REPLACE, vault=None, pseudonym=None).text
@@ -50,6 +58,39 @@ def scan(files: Sequence[str], *, as_data: bool, as_text: bool) -> None:
         raise SystemExit(INVALID)
 
 
+def _detector(path: Path | None, feature: str | None) -> Detector:
+    if path is None:
+        if feature is not None:
+            raise click.UsageError("--feature needs --policy")
+        return detect.default_detector()
+    policy = load_policy(path, detect.known_types())
+    if feature is not None and feature not in policy.features:
+        raise click.UsageError(
+            f"{path} has no feature {feature}; it has {', '.join(sorted(policy.features)) or 'none'}"
+        )
+    missing = sorted({name for each in policy.features.values() for name in each.detect.models if each.name == feature})
+    if missing:
+        fail(
+            f"the feature asks for language models ({', '.join(missing)}) that only the application has; scan without --feature",
+            code=UNREAD,
+        )
+    detectors = Detectors(policy, detect.default_detector(), models=_absent(policy))
+    return detectors.base if feature is None else detectors.of(policy.features[feature])
+
+
+class _NoModel:
+    """Stands for a model that is not here, in features that are not asked."""
+
+    types: frozenset[str] = frozenset()
+
+    def find(self, _text: str) -> list[Finding]:
+        raise AssertionError("nobody asks")
+
+
+def _absent(policy: Policy) -> dict[str, _NoModel]:
+    return {name: _NoModel() for each in policy.features.values() for name in each.detect.models}
+
+
 def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Name and text of each file. Bytes that are not UTF-8 come back as they were when the text is written again."""
     for name in names:
@@ -60,9 +101,9 @@ def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
                 with Path(name).open("rb") as file:
                     data = _read(file)
         except OSError as error:
-            fail(f"{name}: cannot be read: {error.strerror or type(error).__name__}")
+            fail(f"{name}: cannot be read: {error.strerror or type(error).__name__}", code=UNREAD)
         if data is None:
-            fail(f"{name}: is larger than {MAX_BYTES >> 20} MiB; split it")
+            fail(f"{name}: is larger than {MAX_BYTES >> 20} MiB; split it", code=UNREAD)
         yield name, data.decode("utf-8", "surrogateescape")
 
 

@@ -10,8 +10,8 @@ revision, ``failures`` turns driver errors into ours, ``writer`` commits.
 
 from __future__ import annotations
 
-from aiguard.db.engine import make_engine, reading, writing
+from aiguard.db.engine import adopt, make_engine, reading, writing
 from aiguard.db.schema import check, upgrade
 from aiguard.db.writer import Mapper, Writer
 
-__all__ = ["Mapper", "Writer", "check", "make_engine", "reading", "upgrade", "writing"]
+__all__ = ["Mapper", "Writer", "adopt", "check", "make_engine", "reading", "upgrade", "writing"]

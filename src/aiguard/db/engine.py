@@ -8,9 +8,10 @@ created with mode 0700. Statement parameters never appear in exceptions.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -29,17 +30,30 @@ STATEMENT_TIMEOUT = 10.0
 CHECKPOINT_PATIENCE = 2.0
 """Seconds to wait for readers before the write-ahead log is left as it is."""
 
+WAL_PAGES = 4_000
+"""Pages of SQLite's write-ahead log (16 MB) before they are moved into the file: a busy page is then moved once, not at every other commit."""
+
+CACHE_KIBIBYTES = 16_384
+"""Page cache of one SQLite connection: the upper pages of the indexes that every insert walks through, of millions of rows."""
+
+SCHEMA_OPTION = "aiguard_schema"
+"""Execution option of an engine: the PostgreSQL schema that our tables are in."""
+
 _BEGIN = "aiguard_begin"
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 _TURN_MILLISECONDS = 10
 
 
-def make_engine(url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT, create: bool = True) -> Engine:
+def make_engine(
+    url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT, create: bool = True, schema: str | None = None
+) -> Engine:
     """An engine for ``sqlite:///path`` or ``postgresql://…``.
 
     Args:
         url: where the database is.
         lock_timeout: seconds to wait for another connection's lock.
         create: make the SQLite file when there is none. Without it a missing file is a :class:`SettingsError`.
+        schema: the PostgreSQL schema that our tables are in; by default the connection's own.
 
     Raises:
         SettingsError: the URL cannot be read, names another database, is in memory, or its directory cannot be made.
@@ -52,11 +66,70 @@ def make_engine(url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT, create: b
             "The database URL cannot be read; write sqlite:///path/to/file.db or postgresql://…"
         ) from None
     backend = parsed.get_backend_name()
+    _check_schema(schema, backend)
     if backend == "sqlite":
         return _sqlite(parsed, lock_timeout, create=create)
     if backend == "postgresql":
-        return _postgresql(parsed, lock_timeout)
+        engine = _postgresql(parsed, lock_timeout)
+        return engine if schema is None else engine.execution_options(**{SCHEMA_OPTION: schema})
     raise SettingsError(f"The database {backend!r} is not supported; use sqlite:///… or postgresql://…")
+
+
+def adopt(
+    engine: Engine | Callable[[], Engine], *, lock_timeout: float = LOCK_TIMEOUT, schema: str | None = None
+) -> tuple[Engine, bool]:
+    """Work with an application's own engine; and whether what is returned is ours to dispose of.
+
+    On PostgreSQL its connections are shared: each of our transactions is READ COMMITTED and durable, whatever the engine's default
+    is, and leaves nothing set. A SQLite file is opened beside it with connections of our own, since durability and locking are
+    settings of a connection there.
+
+    Args:
+        engine: the engine, or a function that gives it, as ``lambda: db.engine`` does once there is an application context.
+        lock_timeout: seconds to wait for another connection's lock.
+        schema: the PostgreSQL schema that our tables are in.
+
+    Raises:
+        SettingsError: it is no engine that can be worked with.
+    """
+    given: Any = engine if isinstance(engine, Engine) or not callable(engine) else engine()
+    if not isinstance(given, Engine):
+        raise SettingsError(
+            "engine= takes a SQLAlchemy Engine or a function that gives one (for an AsyncEngine, set AIGUARD_DATABASE_URL instead)."
+        )
+    backend = given.dialect.name
+    _check_schema(schema, backend)
+    if backend == "sqlite":
+        return make_engine(given.url, lock_timeout=lock_timeout), True
+    if backend != "postgresql":
+        raise SettingsError(f"The database {backend!r} is not supported; use sqlite:///… or postgresql://…")
+    if given.dialect.is_async:
+        raise SettingsError(
+            "An async driver cannot be shared with threads; set AIGUARD_DATABASE_URL instead of engine=."
+        )
+    options: dict[str, Any] = {"aiguard_lock_timeout": lock_timeout, "isolation_level": "READ COMMITTED"}
+    if schema is not None:
+        options[SCHEMA_OPTION] = schema
+    adopted = given.execution_options(**options)
+    adopted.hide_parameters = True
+    return adopted, False
+
+
+def schema_of(engine: Engine) -> str | None:
+    """The PostgreSQL schema that our tables are in; None for the connection's own."""
+    found = engine.get_execution_options().get(SCHEMA_OPTION)
+    return None if found is None else str(found)
+
+
+def _check_schema(schema: str | None, backend: str) -> None:
+    if schema is None:
+        return
+    if backend != "postgresql":
+        raise SettingsError("AIGUARD_DATABASE_SCHEMA is for PostgreSQL; a SQLite file has no schemas")
+    if not _SCHEMA.match(schema) or schema.startswith("pg_"):
+        raise SettingsError(
+            "AIGUARD_DATABASE_SCHEMA is a name of lower-case letters, digits and _, not beginning with pg_"
+        )
 
 
 @contextmanager
@@ -71,9 +144,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
             connection.execute(
                 text(
                     "SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true),"
-                    " set_config('synchronous_commit', 'on', true)"
+                    " set_config('synchronous_commit', 'on', true),"
+                    " set_config('search_path', coalesce(:path, current_setting('search_path')), true)"
                 ),
-                {"lock": f"{int(_lock_timeout(engine) * 1000)}ms", "statement": f"{int(STATEMENT_TIMEOUT * 1000)}ms"},
+                {
+                    "lock": f"{int(_lock_timeout(engine) * 1000)}ms",
+                    "statement": f"{int(STATEMENT_TIMEOUT * 1000)}ms",
+                    "path": schema_of(engine),
+                },
             )
         yield connection
 
@@ -82,6 +160,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """One consistent snapshot to read from."""
     with engine.connect() as connection:
+        if (schema := schema_of(engine)) is not None:
+            connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": schema})
         yield connection
 
 
@@ -101,6 +181,16 @@ def checkpoint(engine: Engine, *, patience: float = CHECKPOINT_PATIENCE) -> bool
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
+
+
+def ease(engine: Engine) -> None:
+    """Move what SQLite's write-ahead log holds into the file, as far as that goes without waiting for anybody.
+
+    A commit that makes the log long has to do it otherwise, and whose commit that is, is chance. Nothing on other databases.
+    """
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
 def _lock_timeout(engine: Engine) -> float:
@@ -130,6 +220,8 @@ def _sqlite(url: URL, lock_timeout: float, *, create: bool) -> Engine:
         cursor.execute(f"PRAGMA busy_timeout = {int(lock_timeout * 1000)}")
         _use_wal(cursor, lock_timeout)
         cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        cursor.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA secure_delete = ON")
         cursor.execute("PRAGMA trusted_schema = OFF")

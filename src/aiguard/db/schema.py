@@ -15,9 +15,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
 
 from aiguard.db.base import PREFIX
-from aiguard.db.engine import reading, writing
+from aiguard.db.engine import reading, schema_of, writing
 from aiguard.db.failures import as_store_error
 from aiguard.errors import SchemaRevisionError
 
@@ -44,6 +45,8 @@ def upgrade(engine: Engine) -> str:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SET LOCAL lock_timeout = '60s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+                if (schema := schema_of(engine)) is not None:
+                    connection.execute(CreateSchema(schema, if_not_exists=True))
             current = _current(connection)
             if current == head:
                 return head

@@ -24,7 +24,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -32,7 +32,7 @@ from sqlalchemy import Connection, Engine
 from aiguard.db.engine import writing
 from aiguard.db.failures import as_store_error, unavailable
 from aiguard.errors import StoreError, StoreUnavailable
-from aiguard.types import KeyRing, Record, new_id
+from aiguard.types import KeyRing, KnownName, Record, SubjectKey, SubjectKeys, new_id
 
 QUEUE_SIZE = 10_000
 """Records that may wait. At the measured rates this is a few seconds of work; more would only hide an outage."""
@@ -59,13 +59,32 @@ class Sealing:
     keyring: KeyRing
     writer: str
     """Id of this writer, new for every process."""
+    subjects: Mapping[str, SubjectKey] = field(default_factory=dict, repr=False)
+    """Keys of the people that the records name, by the pseudonym that the records carry."""
+
+    def name(self, person: str) -> str:
+        """What the row says for the person whom the record calls so: the pseudonym that comes from their own key."""
+        key = self.subjects.get(person)
+        return person if key is None else key.name
+
+    def seal(self, plaintext: bytes, *, aad: bytes, subject: str) -> bytes:
+        """Seal with the key of the person whom it is about, or with the ring's where there is none."""
+        key = self.subjects.get(subject)
+        return self.keyring.seal(plaintext, aad=aad) if key is None else key.seal(plaintext, aad=aad)
+
+
+def people_of(records: Sequence[Any]) -> list[str]:
+    """The people whom records name, each once."""
+    named = [getattr(record, role, "") for record in records for role in ("actor", "subject")]
+    return [person for person in dict.fromkeys(named) if person and not isinstance(person, KnownName)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mapper:
     """How one kind of record becomes rows.
 
-    ``prepare`` is pure, runs in the caller's thread and may refuse (any exception becomes the future's).
+    ``prepare`` is pure and may refuse (any exception becomes the future's). It runs in the writer's thread: sealing hands the
+    interpreter's lock over again and again, which among many callers' threads costs more than the work itself.
     ``insert`` writes the prepared rows of a whole batch on the writer's connection, inside its transaction.
     """
 
@@ -75,9 +94,15 @@ class Mapper:
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    rows: list[tuple[type, Row]]
+    records: tuple[Record, ...]
     deadline: float
+    rows: list[tuple[type, Row]] = field(default_factory=list)
+    """What the records became, once the writer has come to them."""
     future: Future[None] = field(default_factory=Future)
+
+    @property
+    def size(self) -> int:
+        return len(self.records)
 
 
 class Writer:
@@ -102,6 +127,7 @@ class Writer:
     ) -> None:
         self._engine = engine
         self._keyring = keyring
+        self._people = keyring if isinstance(keyring, SubjectKeys) else None
         self._mappers = dict(mappers)
         self._queue_size = queue_size
         self._batch_size = batch_size
@@ -130,24 +156,12 @@ class Writer:
     def commit(self, records: Sequence[Record]) -> Future[None]:
         """Commit all of ``records`` in one transaction, or none.
 
-        Never blocks on the database. The future raises :class:`~aiguard.errors.StoreError` for a record that cannot
+        Never blocks on the database. Nobody may change the records until it is done. The future raises :class:`~aiguard.errors.StoreError` for a record that cannot
         be stored and :class:`~aiguard.errors.StoreUnavailable` when the database cannot be used in time. Cancelling
         it before its transaction begins withdraws the records.
         """
-        item = _Item(rows=[], deadline=time.monotonic() + self._timeout)
-        try:
-            for record in records:
-                mapper = self._mappers.get(type(record))
-                if mapper is None:
-                    raise StoreError(f"No table was registered for records of type {type(record).__name__}.")
-                item.rows.append((type(record), mapper.prepare(record, self._sealing)))
-        except StoreError as error:
-            item.future.set_exception(error)
-            return item.future
-        except Exception as error:  # noqa: BLE001 - whatever a mapper meets, the caller learns of it in the future
-            item.future.set_exception(as_store_error(error))
-            return item.future
-        if not item.rows:
+        item = _Item(records=tuple(records), deadline=time.monotonic() + self._timeout)
+        if not item.size:
             item.future.set_result(None)
             return item.future
         refusal = self._enqueue(item)
@@ -155,21 +169,31 @@ class Writer:
             item.future.set_exception(StoreUnavailable(f"Nothing was written: {refusal}."))
         return item.future
 
+    def _prepared(self, records: Sequence[Record], keys: Mapping[str, SubjectKey]) -> list[tuple[type, Row]]:
+        sealing = replace(self._sealing, subjects=keys) if keys else self._sealing
+        rows: list[tuple[type, Row]] = []
+        for record in records:
+            mapper = self._mappers.get(type(record))
+            if mapper is None:
+                raise StoreError(f"No table was registered for records of type {type(record).__name__}.")
+            rows.append((type(record), mapper.prepare(record, sealing)))
+        return rows
+
     def _enqueue(self, item: _Item) -> str:
         with self._changed:
             if self._closed:
                 return "the writer is closed; records must be handed over before close()"
             # A record set larger than the whole queue may still go alone.
-            if self._queue and self._waiting + len(item.rows) > self._queue_size:
+            if self._queue and self._waiting + item.size > self._queue_size:
                 return f"{self._waiting} records are already waiting; the database is slower than the traffic"
             self._queue.append(item)
-            self._waiting += len(item.rows)
+            self._waiting += item.size
             if self._thread is None or not self._thread.is_alive():
                 try:
                     self._thread = self._start(self._work, "aiguard-writer")
                 except RuntimeError:
                     self._queue.pop()
-                    self._waiting -= len(item.rows)
+                    self._waiting -= item.size
                     return "no thread could be started"
                 if self._watch is None or not self._watch.is_alive():
                     self._watch = self._start(self._watch_deadlines, "aiguard-writer-watch")
@@ -246,19 +270,20 @@ class Writer:
         batch: list[_Item] = []
         size = 0
         now = time.monotonic()
-        while self._queue and (not batch or size + len(self._queue[0].rows) <= self._batch_size):
+        while self._queue and (not batch or size + self._queue[0].size <= self._batch_size):
             item = self._queue.popleft()
-            self._waiting -= len(item.rows)
+            self._waiting -= item.size
             if item.future.done() or not item.future.set_running_or_notify_cancel():
                 continue
             if now > item.deadline:
                 _fail(item, self._late())
                 continue
             batch.append(item)
-            size += len(item.rows)
+            size += item.size
         return batch
 
     def _write(self, batch: Sequence[_Item]) -> None:
+        batch = self._ready(batch)
         if not batch:
             return
         try:
@@ -273,6 +298,45 @@ class Writer:
                 _succeed(item)
             return
         self._write_one_by_one(batch)
+
+    def _ready(self, batch: Sequence[_Item]) -> Sequence[_Item]:
+        """Make rows of all records, asking for the keys of everybody whom they name at once; what cannot be made rows of fails here."""
+        keys: Mapping[str, SubjectKey] = {}
+        if self._people is not None:
+            named = people_of([record for item in batch for record in item.records])
+            try:
+                keys = self._people.subject_keys(named)
+            except Exception as error:  # noqa: BLE001 - told to the callers
+                return self._ready_without(batch, error)
+        return [item for item in batch if self._prepares(item, keys)]
+
+    def _ready_without(self, batch: Sequence[_Item], error: Exception) -> Sequence[_Item]:
+        """The keys of all could not be had at once: nobody fails for another's damaged key, or for one that is not needed."""
+        if self._people is None:
+            return batch
+        ready: list[_Item] = []
+        for item in batch:
+            named = people_of(item.records)
+            keys = self._people.cached_keys(named)
+            failure = error
+            if keys is None and not isinstance(error, StoreUnavailable):
+                try:
+                    keys = self._people.subject_keys(named)
+                except Exception as own:  # noqa: BLE001 - told to the caller
+                    failure = own
+            if keys is None:
+                _fail(item, as_store_error(failure))
+            elif self._prepares(item, keys):
+                ready.append(item)
+        return ready
+
+    def _prepares(self, item: _Item, keys: Mapping[str, SubjectKey]) -> bool:
+        try:
+            item.rows = self._prepared(item.records, keys)
+        except Exception as error:  # noqa: BLE001 - whatever a mapper meets, the caller learns of it in the future
+            _fail(item, as_store_error(error))
+            return False
+        return True
 
     def _write_one_by_one(self, batch: Sequence[_Item]) -> None:
         """One of the batch was refused: let it fail alone. An outage on the way fails what is left."""

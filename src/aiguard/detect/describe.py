@@ -6,19 +6,21 @@ from dataclasses import dataclass
 
 from aiguard.detect.catalogue import FAMILIES
 from aiguard.detect.kinds import TypeInfo, known_types
+from aiguard.detect.measured import Measured, measurement
 from aiguard.scan import Recognizer
 from aiguard.scan.engine import THRESHOLD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TypeDescription:
-    """A type, the country whose it is (ISO 3166-1 alpha-2, ``EU`` or ``""``), and how it is found."""
+    """A type, the country whose it is (ISO 3166-1 alpha-2, ``EU`` or ``""``), how it is found, and how well where that was measured."""
 
     info: TypeInfo
     how: str
     country: str
     recognizers: tuple[str, ...]
     sources: tuple[str, ...]
+    measured: Measured | None = None
 
 
 def described_types() -> tuple[TypeDescription, ...]:
@@ -27,6 +29,7 @@ def described_types() -> tuple[TypeDescription, ...]:
     for recognizers in FAMILIES.values():
         for recognizer in recognizers:
             found.setdefault(recognizer.type, []).append(recognizer)
+    figures = measurement().types
     kinds = sorted(known_types().values(), key=lambda kind: (kind.family, kind.type))
     return tuple(
         TypeDescription(
@@ -34,6 +37,7 @@ def described_types() -> tuple[TypeDescription, ...]:
             how=_how(found.get(kind.type, ())),
             country=_country(kind),
             recognizers=tuple(recognizer.name for recognizer in found.get(kind.type, ())),
+            measured=figures.get(kind.type),
             sources=tuple(dict.fromkeys(recognizer.source for recognizer in found.get(kind.type, ()))),
         )
         for kind in kinds

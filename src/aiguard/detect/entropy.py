@@ -8,14 +8,22 @@ from collections import Counter
 from itertools import pairwise
 from typing import Final
 
-_PLACEHOLDER: Final = re.compile(
-    r"x{4}|X{4}|\*{3}|\.{3}|0{8}|1{8}|1234567890$|your|example|placeholder|change.?me|insert|redacted|replace|dummy|sample"
+from aiguard.scan.patterns import compile_pattern
+
+# On RE2, since a hostile text may ask again at every character.
+_PLACEHOLDER: Final = compile_pattern(
+    r"(?i)x{4}|X{4}|\*{3}|\.{3}|0{8}|1{8}|1234567890$|your|example|placeholder|change.?me|insert|redacted|replace|dummy|sample"
     r"|put.?your|fixme|todo|^<|>$|^\$\{|\$\{[A-Za-z_.]+\}|\$\(|^\$[A-Za-z_]|\{\{[^{}]*\}\}|%[sd(]|^%|process\.env|environ|getenv|^null|^none|^true|^false|undefined"
-    r"|^test$|secrets?\.|config\.|settings\.|^self\.|^this\.|^var\.|^data\.|^env\.|^@|function|lambda|=>|::",
-    re.IGNORECASE,
+    r"|^test$|pbkdf2_|secrets?\.|config\.|settings\.|^self\.|^this\.|^var\.|^data\.|^env\.|^@|function|lambda|=>|::"
 )
-_PATH: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|->|/)[A-Za-z_$][\w$]*)+\(?$")
+_PATH: Final = re.compile(r"(?:\.{0,2}/)?[A-Za-z_$][\w$]*(?:(?:\.|->|/)[A-Za-z_$][\w$]*)+\(?$")
 _WORDS: Final = re.compile(r"[A-Za-z]+(?:[_\-. ][A-Za-z]+)*\d{0,2}$")
+_NOT_RANDOM: Final = compile_pattern(
+    r"0123456789|:\d{2,5}$|\.(?:js|css|png|jpe?g|gif|svg|json|html?|py|md|txt|ya?ml|xml|map|ts|go|rs|zip|gz|whl|com|org|net|io)$"
+    r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-|(?:19|20)\d\d-[01]\d-[0-3]\d|://"
+)
+_NAMES: Final = re.compile(r"(?:[A-Za-z]+\d{0,4}|\d+)(?:[_\-.](?:[A-Za-z]+\d{0,4}|\d+)){2,}$")
+_FIGURES: Final = re.compile(r"[0-9][^0-9]*[0-9]")
 _SYMBOL: Final = re.compile(r"[^\w\s.,:/\-]")
 
 
@@ -27,13 +35,24 @@ def entropy(text: str) -> float:
 
 def placeholder(text: str) -> bool:
     """Whether ``text`` stands for a value instead of being one: ``xxxx``, ``<your key>``, ``${TOKEN}``, ``os.environ``."""
-    return len(set(text)) < 4 or _PLACEHOLDER.search(text) is not None
+    return len(set(text)) < 4 or _PLACEHOLDER.found(text)
 
 
 def random_token(text: str) -> bool:
     """Whether the body of a token with a known prefix looks drawn at random, and is not words or ``xxxx``."""
     body = text[len(text) // 4 :]
     return len(set(body)) > min(6, len(body) // 3) and "xxxxxx" not in body.lower() and not _wordy(body)
+
+
+def varied(text: str) -> bool:
+    """Whether a value of a full shape of its own holds more than one or two characters again and again."""
+    return len(set(text)) > 8 and "xxxxxx" not in text.lower()
+
+
+def mixed_token(text: str) -> bool:
+    """Whether a token whose shape says little is mixed like a random one: digits and letters, and no words."""
+    digits = sum(char.isdigit() for char in text)
+    return digits >= 1 and digits < len(text) and entropy(text) >= 2.7 and random_token(text) and not placeholder(text)
 
 
 def _wordy(text: str) -> bool:
@@ -62,7 +81,15 @@ def _dense(text: str) -> bool:
 def secret_value(text: str) -> bool:
     """Whether the right-hand side of ``token = …`` is a secret: digits among letters, mixed enough, not a name."""
     text = text.rstrip(".,;:!?")
-    if len(text) < 8 or placeholder(text) or (_PATH.match(text) and not _dense(text)) or _WORDS.match(text):
+    if len(text) >= 20 and text.isalpha() and not (text.islower() or text.isupper()) and entropy(text) >= 3.6:
+        return not _wordy(text) and not placeholder(text)
+    if (
+        len(text) < 8
+        or placeholder(text)
+        or (_PATH.match(text) and not _dense(text))
+        or _WORDS.match(text)
+        or _NAMES.match(text)
+    ):
         return False
     digits = sum(char.isdigit() for char in text)
     letters = sum(char.isalpha() for char in text)
@@ -74,13 +101,36 @@ def secret_value(text: str) -> bool:
         if len(text) >= 16 and len(set(_SYMBOL.findall(text))) >= 4:
             return True
         return len(text) >= 20 and mixed and bits >= 4.0 and _SYMBOL.search(text) is not None
-    return bits >= (2.7 if len(text) < 16 else 3.0)
+    return bits >= (2.7 if len(text) < 16 else 2.8)
+
+
+def _changes(text: str) -> int:
+    """How often letters and digits follow each other at once: every second time in random text, seldom in names."""
+    return sum(a.isdigit() != b.isdigit() for a, b in pairwise(text) if a.isalnum() and b.isalnum())
+
+
+def strong_value(text: str) -> bool:
+    """Whether a value under a name that says little (``key``, ``auth``, a service's) is random beyond doubt.
+
+    At least 14 characters, digits among letters throughout, and no date, version, UUID, path or address.
+    """
+    text = text.rstrip(".,;:!?=") if not text.endswith("==") else text
+    if len(text) < 14 or _FIGURES.search(text) is None or text.isdigit() or _changes(text) < 3 or "@" in text[1:-1]:
+        return False
+    if placeholder(text) or _NOT_RANDOM.found(text) or (_PATH.match(text) and not _dense(text)):
+        return False
+    return entropy(text) >= 2.95 and random_token(text)
+
+
+def uuid_value(text: str) -> bool:
+    """Whether a UUID is one, and not zeros or a pattern of repeated digits."""
+    return len(set(text)) >= 8
 
 
 def password_value(text: str) -> bool:
     """Whether the right-hand side of ``password = …`` is a password: not a word, a placeholder or a reference."""
     text = text.rstrip(".,;:!?") if len(text) > 8 else text
-    if len(text) < 6 or placeholder(text) or _PATH.match(text):
+    if len(text) < 6 or placeholder(text) or _PATH.match(text) or text.strip("*=:`-_#>").isalpha():
         return False
     digits = any(char.isdigit() for char in text)
     letters = any(char.isalpha() for char in text)

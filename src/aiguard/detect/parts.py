@@ -2,7 +2,7 @@
 
 A model reads the text parts of one message as one text, so a card number cut into two content parts is still a card number,
 and a password after "my password is" in the part before is still a password. Parts of the same message are therefore also
-looked at joined. A model also reads JSON that was pasted into a text, so a text with backslash escapes is looked at once more
+looked at joined. So are the texts of an answer that stand side by side, as its reader sees them. A model also reads JSON that was pasted into a text, so a text with backslash escapes is looked at once more
 as it reads without them.
 """
 
@@ -20,6 +20,8 @@ MAX_ESCAPE_DEPTH: Final = 3
 """Levels of escapes that are read: JSON in a JSON string in a JSON string."""
 
 _ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(["\'\\/bfnrt0]))')
+_ANSWERS: Final = frozenset({"choices", "content", "item", "output", "response"})
+"""First steps of the pointers of what a model answered. Choices are alternatives, which nobody reads as one text."""
 _PLAIN: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 
 
@@ -71,7 +73,13 @@ def detect_parts(detector: Detector, parts: Sequence[Part]) -> list[list[Finding
 
     Raises whatever the detector raises: a part that could not be looked at must stop the exchange.
     """
-    found = [_detect_part(detector, part) for part in parts]
+    seen: dict[tuple[str, str, PartKind], list[Finding]] = {}
+    found: list[list[Finding]] = []
+    for part in parts:
+        key = (part.text, part.context, part.kind)
+        if key not in seen:  # names of fields repeat in every row
+            seen[key] = _detect_part(detector, part)
+        found.append(list(seen[key]))
     for group in _groups(parts):
         starts = [0]
         for index in group:
@@ -95,13 +103,30 @@ def _detect_part(detector: Detector, part: Part) -> list[Finding]:
     return found
 
 
+def adjacent(earlier: tuple[int, ...], later: tuple[int, ...]) -> bool:
+    """Whether the text at the place ``later`` of an answer comes right after the one at ``earlier``: ``(block,)`` or ``(item, part)``."""
+    if len(earlier) != len(later) or not earlier:
+        return False
+    if later[:-1] == earlier[:-1]:
+        return later[-1] == earlier[-1] + 1
+    return len(later) == 2 and later == (earlier[0] + 1, 0)
+
+
+def _place(part: Part) -> tuple[int, ...] | None:
+    """Where a text of an answer stands among the texts that are read as one; None for any other part."""
+    steps = part.pointer.split("/")
+    if part.role != "assistant" or len(steps) < 2 or steps[1] not in _ANSWERS or steps[-1] != "text":
+        return None
+    return tuple(int(step) for step in steps if step.isdecimal())
+
+
 def _message(part: Part) -> tuple[str, str, str, str] | None:
     """What a part shares with its neighbours: role, first two pointer steps and field name.
 
-    An assistant's message items are read as one text (``output_text`` joins them), so their number does not count.
+    The message items that an assistant said before are read as one text, so their number does not count.
     """
     steps = part.pointer.split("/", 3)
-    if part.kind is not PartKind.TEXT or part.channel != "prose" or len(steps) < 4:
+    if part.kind is not PartKind.TEXT or part.channel != "prose" or len(steps) < 4 or steps[1] in _ANSWERS:
         return None
     name = next((step for step in reversed(steps[3].split("/")) if not step.isdigit()), "")
     return part.role, steps[1], "" if part.role == "assistant" else steps[2], name
@@ -110,15 +135,27 @@ def _message(part: Part) -> tuple[str, str, str, str] | None:
 def _groups(parts: Sequence[Part]) -> list[list[int]]:
     """Indexes of the parts that make up one message, for every message of more than one text part."""
     groups: dict[tuple[str, str, str, str], list[int]] = {}
+    said: list[list[int]] = []
+    last: tuple[int, ...] = ()
     for index, part in enumerate(parts):
-        key = _message(part) if part.text else None
-        if key is not None:
+        if not part.text or part.kind is not PartKind.TEXT or part.channel != "prose":
+            continue
+        place = _place(part)
+        if place is not None:
+            if adjacent(last, place):
+                said[-1].append(index)
+            else:
+                said.append([index])
+            last = place
+        elif (key := _message(part)) is not None:
             groups.setdefault(key, []).append(index)
-    return [group for group in groups.values() if len(group) > 1]
+    return [group for group in (*groups.values(), *said) if len(group) > 1]
 
 
 def _without_repeats(findings: list[Finding]) -> list[Finding]:
     """Sorted by start, each span and type once."""
+    if len(findings) < 2:
+        return findings
     unique = {(finding.start, finding.end, finding.type): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.start, finding.end))
 

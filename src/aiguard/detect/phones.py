@@ -15,8 +15,11 @@ _DATE: Final = re.compile(
     r"(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)?\d\d)(?:[ T]\d\d.?)?"
 )
+_DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_COUNTED: Final = "12345678901234567890"
+_PAIRS: Final = re.compile(r"\d\d(?: \d\d){2,4}")
 _AMOUNT: Final = re.compile(r"\d+\.\d+|\d{1,3}(?:\.\d{3})+")
-_YEAR: Final = re.compile(r"(?:19|20)\d\d[-./ ]\d{1,3}")
+_YEAR: Final = re.compile(r"(?:19|20)\d\d[-./ ](?:\d{1,3}|(?:19|20)\d\d)")
 # Regions whose national format (without a country code) is tried where the words before it speak of a telephone.
 _TYPES: Final = (
     "fixed_line",
@@ -94,15 +97,46 @@ def _anywhere(digits: str) -> bool:
 def anywhere(text: str) -> bool:
     """A number that some country has assigned, with its national prefix, its country code or without either.
 
-    It must be written as telephone numbers are: figures in one run are any number, figures parted by full stops in
-    threes are an amount, and two groups of four and three or fewer begin with a year.
+    Figures in one run must be eight at least and not a date; figures parted by full stops in threes are an amount, and two
+    groups of four and three or fewer begin with a year.
     """
     digits = _digits(text)
-    if text.isdigit() or len(set(digits)) < 3 or _DATE.fullmatch(text):
+    if len(set(digits)) < 3 or _DATE.fullmatch(text):
+        return False
+    if text[0] == "+":
+        return 7 <= len(digits) <= 15
+    if text.isdigit() and (len(text) < 8 or _DAY.fullmatch(text) or text in _COUNTED):
         return False
     if _AMOUNT.fullmatch(text) or _YEAR.fullmatch(text):
         return False
     return _anywhere(digits)
+
+
+def dialled(text: str) -> bool:
+    """Digits as somebody dials them: an assigned number after the prefix of its country, or in one run after its code."""
+    digits = _digits(text)
+    if not 8 <= len(digits) <= 15 or len(set(digits)) < 3 or _DATE.fullmatch(text) or _AMOUNT.fullmatch(text):
+        return False
+    if not text.isdigit():
+        return digits[0] == "0" and _prefixed(digits)
+    if _DAY.fullmatch(text) or text in _COUNTED:
+        return False
+    if any(text.startswith(prefix) and _assigned(text[len(prefix) :], strict=True) for prefix in ("00", "011")):
+        return True
+    return (len(text) >= 10 and _assigned(text, strict=True)) or _prefixed(text)
+
+
+@lru_cache(maxsize=4096)
+def _prefixed(digits: str) -> bool:
+    import phonenumbers
+
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        program = _program(region)
+        if program is None or not program[1] or program[1] == "1" or not digits.startswith(program[1]):
+            continue
+        if program[0].fullmatch(digits[len(program[1]) :]):
+            return True
+    return False
 
 
 @lru_cache(maxsize=300)
@@ -138,12 +172,12 @@ def north_american(text: str) -> bool:
 
 
 def national(text: str) -> bool:
-    """Six to thirteen digits, grouped as people group telephone numbers, not a date; the words before must agree."""
+    """Six to fifteen digits, grouped as people group telephone numbers, not a date; the words before must agree."""
     text = text.removeprefix("+")
-    if _DATE.fullmatch(text):
+    if (_DATE.fullmatch(text) and not _PAIRS.fullmatch(text)) or _YEAR.fullmatch(text):
         return False
     groups = [group for group in re.split(r"\D+", _EXTENSION.sub("", text)) if group]
     digits = "".join(groups)
-    if not 6 <= len(digits) <= 13 or len(groups) > 6 or len(set(digits)) < 3:
+    if not 6 <= len(digits) <= 15 or len(groups) > 6 or len(set(digits)) < 2:
         return False
-    return len(groups) == 1 or min(map(len, groups[1:])) >= 2
+    return sum(len(group) == 1 for group in groups[1:]) <= 1 and (len(groups) < 3 or len(groups[-1]) > 1)

@@ -27,7 +27,8 @@ except ImportError as missing:  # pragma: no cover - exercised in a venv without
 
     raise MissingExtra("aiguard.flask needs Flask: pip install 'aiguard[flask]'") from missing
 
+from aiguard.flask.callers import service_actor
 from aiguard.flask.extension import AIGuard
 from aiguard.flask.views import require_ai_scope
 
-__all__ = ["AIGuard", "require_ai_scope"]
+__all__ = ["AIGuard", "require_ai_scope", "service_actor"]

@@ -1,35 +1,18 @@
-"""Who is calling: flask-login by default, any resolver otherwise; what either says is checked."""
+"""Who is calling: flask-login's user or a service with its token by default, any resolver otherwise; what they say is checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 
 from aiguard.errors import ConfigurationError
+from aiguard.identity import carries_service_token
 from aiguard.types import Actor
 
 ActorResolver = Callable[[], Actor | None]
 SubjectResolver = Callable[[], str | None]
-
-
-def checked_actor(actor: object) -> Actor | None:
-    """What an actor resolver returned; :class:`TypeError` for anything but an actor whose id and tenant are texts, or None."""
-    if actor is None:
-        return None
-    if not isinstance(actor, Actor):
-        raise TypeError("an actor resolver returns an aiguard.Actor or None")
-    if not isinstance(actor.id, str) or not isinstance(actor.tenant, str | None):
-        raise TypeError("an Actor's id and tenant are texts")
-    return actor
-
-
-def checked_subject(subject: object) -> str | None:
-    """What a subject resolver returned; :class:`TypeError` for anything but an id, or None for the actor's."""
-    if subject is not None and not (isinstance(subject, str) and subject):
-        raise TypeError("a subject resolver returns the id of a person as a text, or None for the actor")
-    return subject
 
 
 def check_flask_login(app: Flask) -> None:
@@ -39,7 +22,8 @@ def check_flask_login(app: Flask) -> None:
     except ImportError:
         raise ConfigurationError(
             "AIGuard asks flask-login who is calling, and flask-login is not installed; "
-            "install it, or give AIGuard(app, actor=...) a function that returns an aiguard.Actor or None"
+            "install it, or give AIGuard(app, actor=...) a function that returns an aiguard.Actor or None "
+            "(aiguard.flask.service_actor where only services with tokens call)"
         ) from None
     if not hasattr(app, "login_manager"):
         raise ConfigurationError(
@@ -61,3 +45,33 @@ def flask_login_actor() -> Actor | None:
         scopes=cast("frozenset[str]", scopes() if callable(scopes) else scopes),  # Actor checks, and copies
         tenant=str(tenant) if tenant is not None else None,
     )
+
+
+def signed_in_actor() -> Actor | None:
+    """flask-login's user, or the service whose token the request carries (``Authorization: Bearer aig_…``).
+
+    A request that carries both is refused: the view's ``current_user`` and the actor would be two different callers.
+    A Bearer credential that is no service token is flask-login's to know (with a ``request_loader``), and else refused.
+    """
+    if not carries_service_token(request.headers.get("Authorization")):
+        user = flask_login_actor()
+        return service_actor() if user is None else user
+    service = service_actor()
+    if service is not None and flask_login_actor() is not None:
+        from aiguard.flask.state import current_state, route_names
+
+        raise current_state().guard.tokens.ambiguous(service, route=route_names()[0])
+    return service
+
+
+def service_actor() -> Actor | None:
+    """The service whose token the request carries, or None: ``AIGuard(app, actor=service_actor)`` where only services call.
+
+    Raises:
+        NotAuthenticated: the token is no good.
+        ControlFailed: it could not be looked up.
+    """
+    from aiguard.flask.state import current_state, route_names
+
+    tokens = current_state().guard.tokens
+    return tokens.authenticate(request.headers.get("Authorization"), route=route_names()[0])

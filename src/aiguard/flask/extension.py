@@ -12,13 +12,16 @@ from flask.wrappers import Response
 
 from aiguard.errors import Blocked, ConfigurationError, ControlFailed
 from aiguard.flask.bodies import replace_request_body, replace_response_body
-from aiguard.flask.callers import ActorResolver, SubjectResolver, flask_login_actor
+from aiguard.flask.callers import ActorResolver, SubjectResolver, signed_in_actor
 from aiguard.flask.failures import answer_blocked, blocked_decision
-from aiguard.flask.state import EXTENSION, GRANTS, State, current_state, end_all, route_names
-from aiguard.flask.views import end_access
+from aiguard.flask.routes import EXTENSION
+from aiguard.flask.state import GRANTS, State, current_state, end_all, route_names
+from aiguard.flask.views import end_access, keep_streaming
 from aiguard.guard import Guard, connect, need_credential
 from aiguard.hooks import Rules, ScrubRule, matches
 from aiguard.identity import Access, Authoriser, Conversation, EndingWith, current_access, has_scope
+from aiguard.identity.access import resume
+from aiguard.pouring import AsyncPour, Pour
 from aiguard.runtime import open_guard
 from aiguard.settings import Settings
 from aiguard.types import Actor
@@ -34,7 +37,8 @@ class AIGuard:
     Args:
         app: the application; or call :meth:`init_app` later, once for each.
         actor: who is calling, for the current request, or None; by default flask-login's ``current_user``, with its
-            ``get_id()``, ``ai_scopes`` (the scopes it has) and ``tenant`` (optional).
+            ``get_id()``, ``ai_scopes`` (the scopes it has) and ``tenant`` (optional), or else the service whose token the
+            request carries.
         authoriser: ``(actor, scope) -> Decision``; by default the actor must carry the scope.
         subject: the id of the person the data is about, for the current request; by default the actor's.
         options: what :func:`aiguard.runtime.open_guard` takes (``policy``, ``engine``, ``detector``, ``count_tokens``).
@@ -49,7 +53,7 @@ class AIGuard:
         subject: SubjectResolver | None = None,
         **options: Any,
     ) -> None:
-        self._actor = actor or flask_login_actor
+        self._actor = actor or signed_in_actor
         self._authoriser = authoriser
         self._subject = subject
         self._options = options
@@ -72,8 +76,10 @@ class AIGuard:
         if app._got_first_request:  # noqa: SLF001 - Flask has no public way to ask
             raise ConfigurationError("this application serves already; call init_app before its first request")
         settings = Settings.load({key: value for key, value in app.config.items() if key.startswith("AIGUARD_")})
-        guard = open_guard(settings, authoriser=self._authoriser, **self._options)
+        with app.app_context():  # an engine that is given as a function may ask for the current application
+            guard = open_guard(settings, authoriser=self._authoriser, **self._options)
         state = State(guard, self._actor, self._subject)
+        state.scrubs = (self._request_rules, self._response_rules)
         app.extensions[EXTENSION] = state
         self._states.append(state)
         for client in self._early:
@@ -88,6 +94,7 @@ class AIGuard:
         _add_commands(app, settings)
 
     def _around(self, app: Flask, state: State, serve: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(serve)
         def guarded(environ: Any, start_response: Any) -> Any:
             state.check_routes(app)
             self._check_rules(app)
@@ -100,6 +107,7 @@ class AIGuard:
             around, grants = environ.get(GRANTS), []  # type: ignore[var-annotated]
             environ[GRANTS] = grants
             end = functools.partial(end_all, grants)
+            before = resume(None)  # a request begins with nobody, whoever the thread served before
             try:
                 body = serve(environ, start)
             except BaseException:
@@ -107,6 +115,7 @@ class AIGuard:
                 raise
             finally:
                 environ[GRANTS] = around
+                resume(before)
             return EndingWith(body, end) if any(access.alive for access in grants) else body
 
         return guarded
@@ -166,6 +175,14 @@ class AIGuard:
         """See :meth:`aiguard.guard.Guard.acall`."""
         return await self.guard.acall(fn, messages, model=model, **options)
 
+    def stream(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Pour[str]:
+        """See :meth:`aiguard.guard.Guard.stream`."""
+        return self.guard.stream(fn, messages, model=model, **options)
+
+    async def astream(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> AsyncPour[str]:
+        """See :meth:`aiguard.guard.Guard.astream`."""
+        return await self.guard.astream(fn, messages, model=model, **options)
+
     def acting_as(self, actor: Actor, *, scope: str, **options: Any) -> AbstractContextManager[Access]:
         """See :meth:`aiguard.guard.Guard.acting_as`."""
         return self.guard.acting_as(actor, scope=scope, **options)
@@ -196,6 +213,7 @@ class AIGuard:
                 replace_request_body(current_state().guard, rule)
 
     def _scrub_outgoing(self, response: Response) -> Response:
+        keep_streaming(response)
         refusal: Blocked | None = None
         for rule in self._response_rules:
             if refusal is None and rule.applies(request.method, *route_names()):
@@ -211,4 +229,4 @@ def _add_commands(app: Flask, settings: Settings) -> None:
     """``flask aiguard …``: the same commands as ``aiguard …``, with this application's settings."""
     from aiguard.cli import command_group
 
-    app.cli.add_command(command_group(settings), name="aiguard")
+    app.cli.add_command(command_group(settings, app=app), name="aiguard")

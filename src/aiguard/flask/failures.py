@@ -16,7 +16,7 @@ from aiguard.flask.state import current_state, route_names
 from aiguard.guard import Guard
 from aiguard.hooks import recorded
 from aiguard.identity import Access, hold
-from aiguard.problems import problem, provider_failure, raised_in, unreadable_text
+from aiguard.problems import name_scope, problem, provider_failure, raised_in, scope_of, unreadable_text
 from aiguard.types import Decision, Effect, Reason
 
 logger = logging.getLogger("aiguard")
@@ -28,7 +28,6 @@ DETAILS: Final = {
     413: "the body is larger than is read here",
     415: "the body is of a type that is not read here",
 }
-_SCOPE: Final = "_aiguard_scope"
 _READERS: Final = frozenset(
     {"aiguard.flask.bodies", "flask.wrappers", "werkzeug.formparser", "werkzeug.wrappers.request", "werkzeug.wsgi"}
 )
@@ -95,12 +94,6 @@ def _handled_by_app(error: Exception) -> bool:
     return find(error, request.blueprints) is not None
 
 
-def name_scope(refusal: Blocked, scope: str) -> None:
-    """Say on the refusal which scope it is about; the innermost guard that it passed names it."""
-    if not hasattr(refusal, _SCOPE):
-        setattr(refusal, _SCOPE, scope)
-
-
 def blocked_decision(code: str, detail: str, status: int | None = None, *, guard: Guard | None = None) -> Decision:
     """A decision to block for one reason."""
     return Decision(
@@ -112,7 +105,7 @@ def blocked_decision(code: str, detail: str, status: int | None = None, *, guard
 
 def answer_blocked(blocked: Blocked) -> Response:
     """The error handler for refusals: problem+json, and a log line with the id."""
-    document = problem(blocked, scope=getattr(blocked, _SCOPE, None))
+    document = problem(blocked, scope=scope_of(blocked))
     logger.info("answered %s for decision %s", document.status, blocked.decision_id)
     response = current_app.response_class(document.body, status=document.status)
     for name, value in document.headers:

@@ -8,12 +8,12 @@ from typing import Any, Final
 from flask import Flask, current_app, g, request
 
 from aiguard.errors import ConfigurationError, UnguardedRoute
-from aiguard.flask.callers import ActorResolver, SubjectResolver, check_flask_login, flask_login_actor
+from aiguard.flask.callers import ActorResolver, SubjectResolver, check_flask_login, signed_in_actor
+from aiguard.flask.routes import EXTENSION, entries_of, required
 from aiguard.guard import Guard
-from aiguard.identity import Access, find_unguarded, markers_of
-
-EXTENSION: Final = "aiguard"
-"""Where an application keeps its :class:`State`, in ``app.extensions``."""
+from aiguard.hooks import ScrubRule
+from aiguard.identity import Access, find_unguarded
+from aiguard.inventory import warn_at_start
 
 GRANTS: Final = "aiguard.grants"
 """Where a request keeps its accesses, in the WSGI environment."""
@@ -28,7 +28,10 @@ class State:
         self.guard = guard
         self.actor = actor
         self.subject = subject
+        self.scrubs: tuple[Sequence[ScrubRule], Sequence[ScrubRule]] = ((), ())
+        """The extension's rules for requests and for responses."""
         self._checked: dict[str, Any] | None = None
+        self._examined = False
 
     def check_routes(self, app: Flask) -> None:
         """Refuse to serve while a route lacks the guard it was meant to have, or names a scope that policy does not know."""
@@ -40,7 +43,7 @@ class State:
                 f"the view {endpoint!r} is meant to need the scope {scope!r}, but its route registered the bare function: "
                 "put @require_ai_scope directly below @app.route, so that the route registers what it returns"
             )
-        wanted = [(endpoint, marker) for endpoint, view in views.items() for marker in markers_of(view)]
+        wanted = [(endpoint, marker) for endpoint in views for marker in required(app, endpoint)]
         policy = self.guard.policy
         for endpoint, marker in wanted:
             if marker.feature is not None and marker.feature not in policy.features:
@@ -53,8 +56,11 @@ class State:
                     f"the view {endpoint!r} needs the scope {marker.scope!r}, for which policy has no feature; "
                     "add one to the policy or correct the scope"
                 )
-        if wanted and self.actor is flask_login_actor:
+        if wanted and self.actor is signed_in_actor:
             check_flask_login(app)
+        if not self._examined:
+            warn_at_start(entries_of(app), self.guard, app=app)
+            self._examined = True
         self._checked = views
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
@@ -12,18 +11,18 @@ from flask import current_app, g
 from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException
 
-from aiguard.errors import AIGuardError, Blocked, ControlFailed
+from aiguard.errors import AIGuardError, Blocked
 from aiguard.flask.bodies import limit_body
-from aiguard.flask.callers import SubjectResolver, checked_actor, checked_subject
-from aiguard.flask.failures import blocked_decision, failures_reported, name_scope
+from aiguard.flask.callers import SubjectResolver
+from aiguard.flask.failures import failures_reported
 from aiguard.flask.state import current_state, end_all, grants_of_context, grants_of_request, route_names
-from aiguard.hooks import recorded
-from aiguard.identity import Access, IterateWithin, ScopeMarker, hold, mark
-from aiguard.problems import raised_in
-
-logger = logging.getLogger("aiguard")
+from aiguard.hooks import unresolved
+from aiguard.identity import Access, IterateWithin, ScopeMarker, checked_actor, checked_subject, hold, mark
+from aiguard.identity.access import resume
+from aiguard.problems import name_scope
 
 _STREAMS: Final = "_aiguard_streams"
+_WHOLE: Final = "_aiguard_whole"
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
@@ -34,7 +33,8 @@ def require_ai_scope(
     """Let a view be reached only by an actor with ``scope``, and name the feature for everything below it.
 
     Place it directly below the route. Sync and async views, class-based views (in ``decorators`` or on a method) and
-    views that stream are served alike; identity ends with the response.
+    views that stream are served alike; identity ends with the response. Below ``@blueprint.before_request`` it guards the whole
+    blueprint.
 
     Args:
         scope: the scope that the caller needs; it names the one feature of policy that has it.
@@ -53,9 +53,11 @@ def require_ai_scope(
             @functools.wraps(view)
             async def guarded_async(*args: Any, **kwargs: Any) -> Any:
                 access = _enter(marker, subject)
-                with failures_reported(access), hold(access):
-                    limit_body()
-                    return _bind(access, await view(*args, **kwargs))
+                with failures_reported(access):
+                    with hold(access):
+                        limit_body()
+                        response = _bind(access, await view(*args, **kwargs))
+                    return response if response is not None else _go_on(access)
 
             wrapper: Callable[..., Any] = guarded_async
         else:
@@ -63,9 +65,11 @@ def require_ai_scope(
             @functools.wraps(view)
             def guarded(*args: Any, **kwargs: Any) -> Any:
                 access = _enter(marker, subject)
-                with failures_reported(access), hold(access):
-                    limit_body()
-                    return _bind(access, current_app.ensure_sync(view)(*args, **kwargs))
+                with failures_reported(access):
+                    with hold(access):
+                        limit_body()
+                        response = _bind(access, current_app.ensure_sync(view)(*args, **kwargs))
+                    return response if response is not None else _go_on(access)
 
             wrapper = guarded
         mark(wrapper, view, marker)
@@ -78,25 +82,20 @@ def _enter(marker: ScopeMarker, subject: SubjectResolver | None) -> Access:
     """Admit the caller of the current request."""
     state = current_state()
     route, _ = route_names()
-    failure, raised = None, ""
+    refusal: Blocked | None = None
     actor, about = None, None
     try:
         actor = checked_actor(state.actor())
         resolve = subject or state.subject
         about = checked_subject(resolve()) if resolve is not None and actor is not None else None
+    except Blocked as refused:  # a token that is no good
+        name_scope(refused, marker.scope)
+        raise
     except (AIGuardError, HTTPException):
         raise
     except Exception as error:  # noqa: BLE001 - fail closed: who is calling, or about whom, is not known
-        failure, raised = type(error).__name__, raised_in(error)
-    refusal: Blocked
-    if failure is not None:
-        decision = blocked_decision(
-            "actor.failed", f"who is calling could not be resolved ({failure})", guard=state.guard
-        )
-        logger.error("resolving the actor or subject raised %s in %s; decision %s", failure, raised, decision.id)
-        payload = {"scope": marker.scope, "route": route}
-        refusal = recorded(state.guard, ControlFailed(decision), "access.denied", payload)
-    else:
+        refusal = unresolved(state.guard, error, scope=marker.scope, route=route)
+    if refusal is None:
         try:
             access = state.guard.admit(
                 actor, marker.scope, feature=marker.feature, subject=about, route=route, wait=False
@@ -110,9 +109,28 @@ def _enter(marker: ScopeMarker, subject: SubjectResolver | None) -> Access:
     raise refusal
 
 
-def _bind(access: Access, result: Any) -> Response:
-    """Turn a view's result into a response whose end is the identity's end."""
+def _go_on(access: Access) -> None:
+    """A ``before_request`` function has nothing to answer: what comes after it in this request goes on as its caller.
+
+    A view that returns None gets here too, and is Flask's to complain about.
+    """
+    resume(access)
+    setattr(g, _WHOLE, access)
+
+
+def keep_streaming(response: Response) -> None:
+    """Let a stream have the identity that a ``before_request`` function got."""
+    access: Access | None = g.get(_WHOLE)
+    if access is not None and response.is_streamed and not isinstance(response.response, IterateWithin):
+        response.response = IterateWithin(access, response.response)
+        setattr(g, _STREAMS, True)
+
+
+def _bind(access: Access, result: Any) -> Response | None:
+    """Turn a view's result into a response whose end is the identity's end; None stays None."""
     current_state().guard.settle(access)
+    if result is None:
+        return None
     response = current_app.make_response(result)
     if response.is_streamed:
         response.response = IterateWithin(access, response.response)

@@ -118,15 +118,12 @@ class JsonDocument:
         ``pointer`` is the RFC 6901 pointer of the value (of the member, for a key); ``context`` is the nearest key above
         it. Pointers hold keys, which may be content: keep them out of logs.
         """
-        return [
-            Part(
-                text=text,
-                pointer=pointer(leaf.path),
-                kind=leaf.kind,
-                context=context_of(leaf),
-            )
-            for leaf, text in zip(self._leaves, self._texts, strict=True)
-        ]
+        return [self.part(at) for at in range(len(self._leaves))]
+
+    def part(self, at: int) -> Part:
+        """The part with the number ``at``."""
+        leaf = self._leaves[at]
+        return Part(text=self._texts[at], pointer=pointer(leaf.path), kind=leaf.kind, context=context_of(leaf))
 
     @property
     def leaves(self) -> Sequence[Leaf]:
@@ -226,6 +223,9 @@ class JsonDocument:
 
 def pointer(path: Path) -> str:
     """The RFC 6901 pointer of a path, each step cut at :data:`MAX_STEP` characters: it says where, and identifies nothing."""
+    plain = "/" + "/".join(map(str, path)) if path else ""
+    if len(plain) <= MAX_STEP and "~" not in plain and plain.count("/") == len(path):
+        return plain
     return "".join("/" + str(step)[:MAX_STEP].replace("~", "~0").replace("/", "~1") for step in path)
 
 

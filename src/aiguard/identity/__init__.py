@@ -15,9 +15,10 @@ from aiguard.identity.access import (
     hold,
     inside_generator,
 )
-from aiguard.identity.authorise import Authoriser, decide_access, has_scope
+from aiguard.identity.authorise import Authoriser, checked_actor, checked_subject, decide_access, has_scope
 from aiguard.identity.markers import ScopeMarker, find_unguarded, mark, marker_of, markers_of
 from aiguard.identity.names import named
+from aiguard.identity.tokens import ServiceToken, carries_service_token
 
 __all__ = [
     "Access",
@@ -26,7 +27,11 @@ __all__ = [
     "EndingWith",
     "IterateWithin",
     "ScopeMarker",
+    "ServiceToken",
     "acting",
+    "carries_service_token",
+    "checked_actor",
+    "checked_subject",
     "current_access",
     "decide_access",
     "find_unguarded",

@@ -128,6 +128,13 @@ def current_access() -> Access | None:
     return access if access is not None and access.alive else None
 
 
+def resume(access: Access | None) -> Access | None:
+    """Make ``access`` current until something else is, and say what was; for doors whose connections have contexts of their own."""
+    before = _current.get()
+    _current.set(access)
+    return before
+
+
 @contextmanager
 def hold(access: Access) -> Iterator[Access]:
     """Make ``access`` current for the block, without ending its lease afterwards.

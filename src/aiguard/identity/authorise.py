@@ -36,3 +36,21 @@ def decide_access(actor: Actor | None, scope: str, authoriser: Authoriser, *, po
         reason = Reason(code="authoriser.invalid", detail=detail, status=503)
         return Decision(effect=Effect.BLOCK, reasons=(reason,), stage=Stage.ADMIT, policy_hash=policy_hash)
     return answer.with_(stage=Stage.ADMIT, policy_hash=policy_hash)
+
+
+def checked_actor(actor: object) -> Actor | None:
+    """What an actor resolver returned; :class:`TypeError` for anything but an actor whose id and tenant are texts, or None."""
+    if actor is None:
+        return None
+    if not isinstance(actor, Actor):
+        raise TypeError("an actor resolver returns an aiguard.Actor or None")
+    if not isinstance(actor.id, str) or not isinstance(actor.tenant, str | None):
+        raise TypeError("an Actor's id and tenant are texts")
+    return actor
+
+
+def checked_subject(subject: object) -> str | None:
+    """What a subject resolver returned; :class:`TypeError` for anything but an id, or None for the actor's."""
+    if subject is not None and not (isinstance(subject, str) and subject):
+        raise TypeError("a subject resolver returns the id of a person as a text, or None for the actor")
+    return subject

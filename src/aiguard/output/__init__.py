@@ -5,6 +5,6 @@ cannot decide refuses. Nothing here knows where an answer came from.
 """
 
 from aiguard.output.links import link_spans
-from aiguard.output.rules import AnswerRules, Violation
+from aiguard.output.rules import AnswerRules, Violation, pattern_broken
 
-__all__ = ["AnswerRules", "Violation", "link_spans"]
+__all__ = ["AnswerRules", "Violation", "link_spans", "pattern_broken"]

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 _LINK: Final = re.compile(
-    r"""//[^\s<>"'`]*"""  # a URL from its slashes on, with or without a scheme
+    r"""(?://|:\\\\)[^\s<>"'`]*"""  # a URL from its slashes on, with or without a scheme
     r"""|(?:mailto|tel|sms|data|javascript|vbscript|callto|whatsapp|skype):[^\s<>"'`]*"""
     r"""|www\.[^\s<>"'`]*"""
     r"""|\]\([^)\n]*\)?"""  # a Markdown link or image
@@ -20,8 +20,8 @@ _LINK: Final = re.compile(
     r"""|url\([^)]*\)?""",  # CSS
     re.IGNORECASE,
 )
-_BARE: Final = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]{2,24}[/?][^\s<>\"'`]*")
-"""``example.com/…`` without a scheme, which some renderers link too; from the last label on."""
+_BARE: Final = re.compile(r"[^\W_]\.(?:xn--[A-Za-z0-9-]{1,30}|[^\W\d_]{2,24})(?::\d{1,5})?[/?#\\][^\s<>\"'`]*")
+"""``example.com/…`` without a scheme, with a port or without, which some renderers link too; from the last label on."""
 
 
 def link_spans(text: str) -> list[tuple[int, int]]:

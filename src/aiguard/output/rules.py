@@ -101,6 +101,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def pattern_broken(number: int) -> Violation:
+    """The violation of an answer in which blocked pattern ``number`` (from 0) was found."""
+    detail = f"the answer matches blocked pattern {number + 1} of the feature's output rules"
+    return Violation(reason=Reason(code="output.pattern", detail=detail))
+
+
 class AnswerRules:
     """The answer rules of one feature.
 
@@ -132,14 +138,13 @@ class AnswerRules:
         ``texts`` is what the answer says, one text a message; the schema holds for each. ``wider`` is every other way in
         which the answer can be read (its other fields, its parts joined); patterns are looked for there as well.
         """
-        found = []
-        for number, pattern in enumerate(self._patterns):
-            if any(pattern.found(text) for text in (*texts, *wider)):
-                detail = f"the answer matches blocked pattern {number + 1} of the feature's output rules"
-                found.append(Violation(reason=Reason(code="output.pattern", detail=detail)))
-        if self._schema is not None:
-            found.extend(self._check_schema(texts))
-        return tuple(found)
+        found = self.search((*texts, *wider))
+        return found if self._schema is None else (*found, *self._check_schema(texts))
+
+    def search(self, texts: Sequence[str]) -> tuple[Violation, ...]:
+        """The blocked patterns that are found in any of ``texts``; the schema is not asked."""
+        broken = [at for at, pattern in enumerate(self._patterns) if any(pattern.found(text) for text in texts)]
+        return tuple(pattern_broken(number) for number in broken)
 
     def _check_schema(self, texts: Sequence[str]) -> Iterator[Violation]:
         if not texts:

@@ -7,7 +7,7 @@ network: callers pass ``now``.
 
 from __future__ import annotations
 
-from aiguard.policy.lint import lint
+from aiguard.policy.lint import lint, lint_retention
 from aiguard.policy.load import load_policy, parse_policy
 from aiguard.policy.models import (
     Feature,
@@ -18,6 +18,7 @@ from aiguard.policy.models import (
     PolicyException,
     RetentionRule,
     SignatureRule,
+    VaultRule,
     as_json,
     as_json_text,
 )
@@ -34,9 +35,11 @@ __all__ = [
     "Problem",
     "RetentionRule",
     "SignatureRule",
+    "VaultRule",
     "as_json",
     "as_json_text",
     "lint",
+    "lint_retention",
     "load_policy",
     "parse_policy",
 ]

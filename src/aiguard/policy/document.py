@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PlainValidator
 
+from aiguard.policy import builtin
 from aiguard.policy.models import (
     AsOperator,
     AsSensitivity,
@@ -21,15 +22,25 @@ from aiguard.policy.models import (
     Model,
     ModelId,
     Name,
+    OnTimeout,
     Pattern,
     PolicyException,
+    Rates,
+    RecognizerRule,
+    Region,
+    RestoreIn,
+    RetentionOverride,
     RetentionRule,
     Scope,
     Score,
     SignatureRule,
+    TokenRule,
     Tokens,
+    ValueList,
+    VaultRule,
 )
 from aiguard.policy.problems import KeyPath
+from aiguard.policy.routes import RouteRule
 from aiguard.types import Operator
 
 
@@ -71,17 +82,35 @@ class OutputEntry(Model):
     block_patterns: tuple[Pattern, ...] | None = None
     json_schema: Annotated[Any, PlainValidator(_schema_source)] = None
     restore: Switch | None = None
+    restore_in: tuple[RestoreIn, ...] | None = None
+
+
+class DetectEntry(Model):
+    """``detect`` in a feature or in the defaults."""
+
+    only: tuple[EntityType, ...] | None = None
+    exclude: tuple[EntityType, ...] | None = None
+    min_score: Score | None = None
+    scores: Mapping[EntityType, Score] = Field(default_factory=dict)
+    allow: ValueList = ValueList()
+    deny: ValueList = ValueList()
+    models: tuple[Name, ...] | None = None
+    budget_ms: Annotated[int, Field(strict=True, ge=1, le=builtin.MAX_BUDGET_MS)] | None = None
+    on_timeout: OnTimeout | None = None
 
 
 class Defaults(Model):
     """``[defaults]``: what every feature inherits unless it says otherwise."""
 
     redact: Redact = Field(default_factory=dict)
+    detect: DetectEntry = DetectEntry()
     injection: InjectionEntry = InjectionEntry()
     keep: KeepEntry = KeepEntry()
     output: OutputEntry = OutputEntry()
     max_input_tokens: Tokens | None = None
     max_output_tokens: Tokens | None = None
+    rate: Rates | None = None
+    tenant_rate: Rates | None = None
 
 
 class FeatureEntry(Defaults):
@@ -92,14 +121,19 @@ class FeatureEntry(Defaults):
     description: Line | None = None
     models: tuple[ModelId, ...] = ()
     mode: Mode = "enforce"
+    high_risk: Switch = False
 
 
 class Retention(Model):
-    """``[retention.<data class>]``."""
+    """``[retention.<data class>]`` and ``[[retention.overrides]]``."""
 
     prompt: RetentionRule | None = None
     output: RetentionRule | None = None
     metadata: RetentionRule | None = None
+    embedding: RetentionRule | None = None
+    eval: RetentionRule | None = None
+    audit_payload: RetentionRule | None = None
+    overrides: tuple[RetentionOverride, ...] = ()
 
 
 class Injection(Model):
@@ -116,8 +150,13 @@ class Document(Model):
     features: Mapping[Name, FeatureEntry] = Field(default_factory=dict)
     retention: Retention = Retention()
     sensitivity: Mapping[EntityType, AsSensitivity] = Field(default_factory=dict)
+    recognizers: Mapping[EntityType, RecognizerRule] = Field(default_factory=dict)
+    phone_regions: tuple[Region, ...] = ()
     injection: Injection = Injection()
     exceptions: tuple[PolicyException, ...] = ()
+    service_tokens: TokenRule = TokenRule()
+    vault: VaultRule = VaultRule()
+    routes: tuple[RouteRule, ...] = ()
 
 
 def known_keys(path: KeyPath) -> tuple[str, ...]:
@@ -126,7 +165,7 @@ def known_keys(path: KeyPath) -> tuple[str, ...]:
     for step in path:
         here = _step_into(here, step)
     if isinstance(here, type) and issubclass(here, BaseModel):
-        return tuple(name for name in here.model_fields if not (here is RetentionRule and name == "written"))
+        return tuple(name for name in here.model_fields if not (issubclass(here, RetentionRule) and name == "written"))
     return ()
 
 

@@ -17,7 +17,9 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
 from aiguard.policy import builtin, values
-from aiguard.types import Operator, Sensitivity, digest
+from aiguard.policy.routes import RouteRule
+from aiguard.scan.recognizer import Recognizer
+from aiguard.types import Operator, Rate, Sensitivity, digest
 
 V = TypeVar("V")
 
@@ -42,13 +44,19 @@ Scope = Annotated[str, PlainValidator(values.parse_scope)]
 Name = Annotated[str, PlainValidator(values.parse_name)]
 EntityType = Annotated[str, PlainValidator(values.parse_type)]
 Line = Annotated[str, PlainValidator(values.parse_line)]
+Region = Annotated[str, PlainValidator(values.parse_region)]
 Tokens = Annotated[int, Field(strict=True, ge=1, le=builtin.MAX_TOKENS_LIMIT)]
 Score = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Pattern = Annotated[str, Field(strict=True, min_length=1, max_length=2_000)]
 Rules = Annotated[Mapping[EntityType, AsOperator], AfterValidator(_complete)]
+Rates = Annotated[tuple[Rate, ...], PlainValidator(values.parse_rates)]
 Mode = Literal["enforce", "monitor"]
 Keeping = Literal["none", "redacted"]
+RetentionClass = Literal["prompt", "output", "metadata", "embedding", "eval", "audit_payload"]
 Mechanism = Literal["delete", "crypto-shred", "anonymise"]
+OnTimeout = Literal["refuse", "patterns-only"]
+RestoreIn = Literal["links", "tools"]
+Hash = Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{64}$")]
 Control = Literal["monitor-mode"]
 """The controls that an exception can open. Each is checked where the control decides, at the time it decides."""
 
@@ -76,6 +84,84 @@ class InjectionRule(Model):
         return self
 
 
+class HashedList(Model):
+    """Values that the policy names without showing them: ``aiguard policy hash`` makes the hashes."""
+
+    salt: Annotated[str, Field(strict=True, min_length=16, max_length=200)]
+    hmac_sha256: tuple[Hash, ...] = ()
+
+
+class ValueList(Model):
+    """Values by their text (case and spacing do not count), by pattern (the whole value, RE2), or by keyed hash."""
+
+    exact: tuple[Line, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
+    hashed: HashedList | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is listed."""
+        return not (self.exact or self.patterns or (self.hashed and self.hashed.hmac_sha256))
+
+
+class DetectRule(Model):
+    """What stage 2 looks for in one feature."""
+
+    only: tuple[EntityType, ...] = ()
+    """The types that are looked for; none listed means all."""
+    exclude: tuple[EntityType, ...] = ()
+    min_score: Score | None = None
+    """Findings that score less are not reported; the built-in threshold is 0.5."""
+    scores: Annotated[Mapping[EntityType, Score], AfterValidator(_read_only)] = Field(
+        default_factory=lambda: _read_only({})
+    )
+    """``min_score`` by type."""
+    allow: ValueList = ValueList()
+    """Values that may stay, although a type finds them."""
+    deny: ValueList = ValueList()
+    """Texts that are found wherever they stand, as type ``DENIED_TERM``."""
+    models: tuple[Name, ...] = ()
+    """Language models, by the name that the application gave them, that look for names and places as well."""
+    budget_ms: Annotated[int, Field(strict=True, ge=1, le=builtin.MAX_BUDGET_MS)] = builtin.DETECT_BUDGET_MS
+    """Milliseconds that one text may take each model."""
+    on_timeout: OnTimeout = "refuse"
+    """``patterns-only`` goes on without the model, and says so in the record."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it changes nothing."""
+        return self == DetectRule()
+
+
+class RecognizerRule(Model):
+    """An entity type of the policy's own. Patterns are in the syntax that RE2 and Python share, and bounded."""
+
+    pattern: Pattern
+    context: tuple[Line, ...] = ()
+    """Words before a match that speak for it."""
+    score: Score = 0.9
+    """What a match is worth by itself; below 0.5 it needs one of the context words."""
+    context_score: Score = 0.95
+    sensitivity: AsSensitivity = Sensitivity.CONFIDENTIAL
+    examples: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Texts in which it must find something; checked whenever the policy is read."""
+    counter_examples: tuple[str, ...] = ()
+
+    def recognizer(self, type: str) -> Recognizer:
+        """It as the engine takes it."""
+        return Recognizer(
+            name=f"policy:{type}",
+            type=type,
+            pattern=self.pattern,
+            context=self.context,
+            base_score=self.score,
+            context_score=self.context_score,
+            priority=60,
+            examples=self.examples,
+            counter_examples=self.counter_examples,
+        )
+
+
 class KeepRule(Model):
     """What stage 7 may store of an exchange, by data class. ``redacted`` means after stages 3 and 6."""
 
@@ -100,6 +186,8 @@ class OutputRule(Model):
     """JSON Schema 2020-12 without remote references; an answer that does not match is withheld. Not to be changed."""
     restore: bool = Field(default=builtin.RESTORE, strict=True)
     """Whether tokens are turned back for the actor of the exchange."""
+    restore_in: tuple[RestoreIn, ...] = ()
+    """Where they are turned back besides in prose: ``links``, which lead elsewhere, and arguments of ``tools``."""
 
 
 class Feature(Model):
@@ -114,11 +202,18 @@ class Feature(Model):
     """``provider:model``. None listed means that the feature may call no model."""
     max_input_tokens: Tokens = builtin.MAX_INPUT_TOKENS
     max_output_tokens: Tokens = builtin.MAX_OUTPUT_TOKENS
+    rate: Rates = ()
+    """How often one actor may use it, over different windows, shortest first; none means as often as they like."""
+    tenant_rate: Rates = ()
+    """How often all actors of one tenant together may; actors without a tenant count as one tenant."""
     redact: Rules = Field(default_factory=lambda: _complete({}))
     """Entity type to operator; always has ``"*"``, which is never ``allow``."""
+    detect: DetectRule = DetectRule()
     injection: InjectionRule = InjectionRule()
     keep: KeepRule = KeepRule()
     output: OutputRule = OutputRule()
+    high_risk: bool = Field(default=False, strict=True)
+    """Whether it is a part of a high-risk AI system, whose logs have to be kept for six months at least."""
 
     def operator_for(self, entity_type: str) -> Operator:
         """The operator for findings of that type in the input."""
@@ -136,8 +231,26 @@ class RetentionRule(Model):
     basis: Line
     mechanism: Mechanism
     owner: Line
+    trigger: Literal["created"] = "created"
+    """What the duration counts from."""
+    floor: AsDuration | None = None
+    """What a law or contract demands at least; a duration below it is refused."""
+    cap: AsDuration | None = None
+    """What may be kept at most; a duration above it is refused."""
+    backup_ttl: AsDuration | None = None
+    """How long a backup of the evidence database lives: an erasure in a shared key store is pending until then."""
     written: str = ""
     """The duration as the policy's author wrote it."""
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> Self:
+        if self.floor is not None and self.cap is not None and self.floor > self.cap:
+            raise ValueError("floor is above cap, so no duration fits between them")
+        if self.floor is not None and self.duration < self.floor:
+            raise ValueError("duration is below floor")
+        if self.cap is not None and self.duration > self.cap:
+            raise ValueError("duration is above cap")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -147,12 +260,53 @@ class RetentionRule(Model):
         return data
 
 
+class RetentionOverride(RetentionRule):
+    """Another rule for a part of one data class. All selectors that are given have to fit; the first that fits counts."""
+
+    data_class: RetentionClass
+    feature: Name | None = None
+    tenant: Line | None = None
+    sensitivity: AsSensitivity | None = None
+    """This, or more sensitive."""
+
+    @model_validator(mode="after")
+    def _selects(self) -> Self:
+        if self.feature is None and self.tenant is None and self.sensitivity is None:
+            raise ValueError("selects nothing: give feature, tenant or sensitivity, or change [retention.<class>]")
+        return self
+
+    def fits(self, data_class: str, feature: str, tenant: str | None, sensitivity: Sensitivity) -> bool:
+        """Whether it is about content of that kind."""
+        return (
+            self.data_class == data_class
+            and self.feature in (None, feature)
+            and self.tenant in (None, tenant)
+            and (self.sensitivity is None or sensitivity >= self.sensitivity)
+        )
+
+
 class SignatureRule(Model):
     """A pattern of the policy's own for stage 4, beside the built-in ones. RE2 syntax, matched on normalised text."""
 
     name: Name
     pattern: Pattern
     score: Score
+
+
+class TokenRule(Model):
+    """What service tokens may be."""
+
+    max_lifetime: AsDuration = timedelta(days=builtin.TOKEN_LIFETIME_DAYS)
+    """From creation. A token that was given longer ends here all the same."""
+
+
+class VaultRule(Model):
+    """What holds for the values behind the tokens of conversations."""
+
+    ttl: AsDuration = timedelta(hours=builtin.VAULT_TTL_HOURS)
+    """How long a value is kept after it was sent as a token for the last time."""
+    four_eyes: bool = Field(default=False, strict=True)
+    """Whether a second person has to approve before a value is revealed."""
 
 
 class PolicyException(Model):
@@ -180,11 +334,21 @@ class Policy(Model):
     retention: Annotated[Mapping[str, RetentionRule], AfterValidator(_read_only)] = Field(
         default_factory=lambda: _read_only({})
     )
+    retention_overrides: tuple[RetentionOverride, ...] = ()
     sensitivity: Annotated[Mapping[EntityType, AsSensitivity], AfterValidator(_read_only)] = Field(
         default_factory=lambda: _read_only({})
     )
+    recognizers: Annotated[Mapping[EntityType, RecognizerRule], AfterValidator(_read_only)] = Field(
+        default_factory=lambda: _read_only({})
+    )
+    phone_regions: tuple[Region, ...] = ()
+    """Regions whose telephone numbers are found without their country code and without words that speak of one."""
     signatures: tuple[SignatureRule, ...] = ()
     exceptions: tuple[PolicyException, ...] = ()
+    service_tokens: TokenRule = TokenRule()
+    vault: VaultRule = VaultRule()
+    routes: tuple[RouteRule, ...] = ()
+    """For the web middleware; of several that fit a request, the first in each direction applies."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Policy:
@@ -206,6 +370,18 @@ class Policy(Model):
 
     def __hash__(self) -> int:
         return hash(self.hash)
+
+    @cached_property
+    def retention_hash(self) -> str:
+        """``sha256:…`` over the retention rules alone: rows whose times were computed under another are computed anew."""
+        return digest(rfc8785.dumps([as_json(self.retention), as_json(self.retention_overrides)]))
+
+    def retention_for(
+        self, data_class: str, *, feature: str, tenant: str | None, sensitivity: Sensitivity
+    ) -> RetentionRule | None:
+        """The rule for content of that kind: the first override that fits, else the class's own; ``None`` without one."""
+        fitting = (rule for rule in self.retention_overrides if rule.fits(data_class, feature, tenant, sensitivity))
+        return next(fitting, self.retention.get(data_class))
 
     def feature_for_scope(self, scope: str) -> Feature | None:
         """The one feature that the scope names, or ``None``."""
@@ -238,6 +414,8 @@ def as_json(value: object) -> Any:
             return {name: as_json(getattr(value, name)) for name in type(value).model_fields}
         case Operator():
             return {"op": value.name, "keep_last": value.keep_last} if value.keep_last else value.name
+        case Rate():
+            return {"limit": value.limit, "seconds": value.seconds}
         case Sensitivity():
             return value.name.lower()
         case timedelta():

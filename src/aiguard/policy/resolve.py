@@ -13,13 +13,24 @@ import rfc8785
 
 from aiguard.errors import PolicyError
 from aiguard.policy import builtin, values
-from aiguard.policy.document import Document, FeatureEntry
-from aiguard.policy.models import Feature, InjectionRule, KeepRule, OutputRule, Policy
+from aiguard.policy.document import DetectEntry, Document, FeatureEntry
+from aiguard.policy.models import (
+    DetectRule,
+    Feature,
+    HashedList,
+    InjectionRule,
+    KeepRule,
+    OutputRule,
+    Policy,
+    ValueList,
+)
 from aiguard.policy.problems import KeyPath
+from aiguard.scan.recognizer import Recognizer, check
 
 CheckPattern = Callable[[str], object]
 """Raises :class:`~aiguard.errors.PolicyError` or :class:`ValueError` for a pattern that cannot be used."""
 
+_INHERITED = ("max_input_tokens", "max_output_tokens", "rate", "tenant_rate")
 _DATA_KEYWORDS = frozenset({"const", "enum", "default", "examples"})
 _NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 
@@ -38,23 +49,37 @@ class Resolver:
     def policy(self) -> Policy | None:
         """The resolved policy, or ``None`` when :attr:`problems` says why not."""
         document = self.document
+        self._recognizers()
+        self._detect_types(("defaults", "detect"), document.defaults.detect)
         self._types(("defaults", "redact"), document.defaults.redact)
         self._types(("defaults", "output", "redact"), document.defaults.output.redact)
         self._types(("sensitivity",), document.sensitivity, catch_all=False)
+        for index, route in enumerate(document.routes):
+            self._types(("routes", index, "redact"), route.redact)
         self._signatures()
         self._exceptions()
         features = {name: self._feature(name, entry) for name, entry in document.features.items()}
         self._one_scope_each()
+        self._overrides()
         if self.problems:
             return None
-        retention = {name: rule for name in builtin.DATA_CLASSES if (rule := getattr(document.retention, name))}
+        retention = {name: rule for name in builtin.RETENTION_CLASSES if (rule := getattr(document.retention, name))}
         return Policy(
             version=document.version,
             features={name: feature for name, feature in features.items() if feature is not None},
             retention=retention,
-            sensitivity=document.sensitivity,
+            retention_overrides=tuple(document.retention.overrides),
+            sensitivity={
+                **{name: rule.sensitivity for name, rule in document.recognizers.items()},
+                **document.sensitivity,
+            },
+            recognizers=document.recognizers,
+            phone_regions=tuple(dict.fromkeys(document.phone_regions)),
             signatures=tuple(document.injection.signatures),
             exceptions=tuple(document.exceptions),
+            service_tokens=document.service_tokens,
+            vault=document.vault,
+            routes=tuple(document.routes),
         )
 
     def _feature(self, name: str, entry: FeatureEntry) -> Feature | None:
@@ -64,6 +89,7 @@ class Resolver:
         self._types((*at, "redact"), entry.redact)
         self._types((*at, "output", "redact"), entry.output.redact)
         self._distinct((*at, "models"), entry.models)
+        self._detect_types((*at, "detect"), entry.detect)
         keep = KeepRule(**{**_written(defaults.keep), **_written(entry.keep)})
         for data_class in keep.classes:
             if getattr(self.document.retention, data_class) is None:
@@ -82,16 +108,17 @@ class Resolver:
         output = self._output(at, entry)
         if len(self.problems) > before or output is None:
             return None
-        limits = {**_written(defaults, "max_input_tokens", "max_output_tokens")}
-        limits |= _written(entry, "max_input_tokens", "max_output_tokens")
+        limits = {**_written(defaults, *_INHERITED), **_written(entry, *_INHERITED)}
         return Feature(
             name=name,
             scope=entry.scope,
             owner=entry.owner,
             description=entry.description or "",
             mode=entry.mode,
+            high_risk=entry.high_risk,
             models=tuple(entry.models),
             redact={**defaults.redact, **entry.redact},
+            detect=_detect(defaults.detect, entry.detect),
             injection=InjectionRule(**injection),
             keep=keep,
             output=output,
@@ -104,6 +131,8 @@ class Resolver:
         for origin, part in ((("defaults", "output"), defaults.output), ((*at, "output"), entry.output)):
             if part.restore is not None:
                 options["restore"] = part.restore
+            if part.restore_in is not None:
+                options["restore_in"] = tuple(sorted(set(part.restore_in)))
             if part.block_patterns is not None:
                 for index, pattern in enumerate(part.block_patterns):
                     self._pattern((*origin, "block_patterns", index), pattern)
@@ -112,6 +141,35 @@ class Resolver:
                 options["json_schema"] = self._schema((*origin, "json_schema"), part.json_schema)
         rules = {**defaults.redact, **entry.redact, **defaults.output.redact, **entry.output.redact}
         return OutputRule(redact=rules, **options)
+
+    def _recognizers(self) -> None:
+        """The policy's own types: new names, patterns that can run, and examples that hold."""
+        for name, rule in self.document.recognizers.items():
+            at: KeyPath = ("recognizers", name)
+            if name in {"*", builtin.DENIED_TERM} or name in self.known_types:
+                self._say(at, "is a type that exists already; give this one a name of its own")
+                continue
+            try:
+                check(rule.recognizer(name))
+            except PolicyError as error:
+                self._say(at, f"cannot be used: {str(error)[:300]}")
+        self.known_types = {*self.known_types, *self.document.recognizers, builtin.DENIED_TERM}
+
+    def _detect_types(self, at: KeyPath, entry: DetectEntry) -> None:
+        self._types((*at, "scores"), entry.scores, catch_all=False)
+        for key in ("only", "exclude"):
+            for index, name in enumerate(getattr(entry, key) or ()):
+                if name not in self.known_types:
+                    hint = values.did_you_mean(name, self.known_types)
+                    self._say((*at, key, index), f"is not an entity type that a detector reports; {hint}".rstrip("; "))
+        for key in ("allow", "deny"):
+            for index, pattern in enumerate(getattr(entry, key).patterns):
+                self._pattern((*at, key, "patterns", index), pattern)
+        for index, pattern in enumerate(entry.deny.patterns):
+            try:
+                check(Recognizer(name="deny", type=builtin.DENIED_TERM, pattern=pattern))
+            except PolicyError as error:
+                self._say((*at, "deny", "patterns", index), f"cannot be used: {str(error)[:300]}")
 
     def _types(self, at: KeyPath, rules: Mapping[str, object], *, catch_all: bool = True) -> None:
         for key in rules:
@@ -137,6 +195,17 @@ class Resolver:
             if exception.feature not in self.document.features:
                 hint = values.did_you_mean(exception.feature, self.document.features)
                 self._say((*at, index, "feature"), f"is not a feature of this policy; {hint}".rstrip("; "))
+
+    def _overrides(self) -> None:
+        for index, rule in enumerate(self.document.retention.overrides):
+            at: KeyPath = ("retention", "overrides", index)
+            if rule.feature is not None and rule.feature not in self.document.features:
+                hint = values.did_you_mean(rule.feature, tuple(self.document.features))
+                self._say((*at, "feature"), f"is not a feature of this policy; {hint}".rstrip("; "))
+            if getattr(self.document.retention, rule.data_class) is None:
+                self._say(
+                    (*at, "data_class"), f"needs a [retention.{rule.data_class}] rule for what it does not select"
+                )
 
     def _one_scope_each(self) -> None:
         owners: dict[str, str] = {}
@@ -231,6 +300,31 @@ class Resolver:
 
     def _say(self, at: KeyPath, message: str) -> None:
         self.problems[at, message] = None
+
+
+def _detect(defaults: DetectEntry, entry: DetectEntry) -> DetectRule:
+    """A feature's rule: single values override the defaults, lists of values add to them."""
+    options = _written(defaults, "only", "exclude", "min_score", "models", "budget_ms", "on_timeout")
+    options |= _written(entry, "only", "exclude", "min_score", "models", "budget_ms", "on_timeout")
+    return DetectRule(
+        scores={**defaults.scores, **entry.scores},
+        allow=_union(defaults.allow, entry.allow),
+        deny=_union(defaults.deny, entry.deny),
+        **options,
+    )
+
+
+def _union(one: ValueList, other: ValueList) -> ValueList:
+    if one.hashed and other.hashed and one.hashed.salt == other.hashed.salt:
+        both = dict.fromkeys((*one.hashed.hmac_sha256, *other.hashed.hmac_sha256))
+        hashed: HashedList | None = HashedList(salt=one.hashed.salt, hmac_sha256=tuple(both))
+    else:
+        hashed = other.hashed or one.hashed
+    return ValueList(
+        exact=tuple(dict.fromkeys((*one.exact, *other.exact))),
+        patterns=tuple(dict.fromkeys((*one.patterns, *other.patterns))),
+        hashed=hashed,
+    )
 
 
 def _written(entry: object, *names: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ come back in an error message.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, get_args, get_type_hints
 
 from aiguard.policy import builtin
-from aiguard.types import Operator, Sensitivity
+from aiguard.types import Operator, Rate, Sensitivity
 
 OPERATORS: Final[tuple[str, ...]] = get_args(get_type_hints(Operator)["name"])
 
@@ -23,6 +24,10 @@ _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>h|d|w)", re.ASCII)
 _ISO_DURATION: Final = re.compile(
     r"P(?:(?P<weeks>[0-9]{1,9})W|(?:(?P<days>[0-9]{1,9})D)?(?:T(?P<hours>[0-9]{1,9})H)?)", re.ASCII
 )
+_RATE: Final = re.compile(
+    r"(?P<limit>[0-9]{1,9})/(?:(?P<count>[0-9]{1,6}) )?(?P<unit>second|minute|hour|day)s?", re.ASCII
+)
+_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _MODEL: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}:[!-)+-~]{1,200}", re.ASCII)
 _SCOPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/-]{0,127}", re.ASCII)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
@@ -111,6 +116,41 @@ def parse_duration(value: object) -> timedelta:
     return duration
 
 
+def parse_rate(value: object) -> Rate:
+    """``30/minute``, ``500/day`` or ``100/15 minutes``; units are second, minute, hour and day."""
+    if isinstance(value, Rate):
+        return value
+    match = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('is not a rate; write "30/minute", "500/day" or "100/15 minutes" (second, minute, hour, day)')
+    rate = Rate(limit=int(match["limit"]), seconds=int(match["count"] or 1) * _SECONDS[match["unit"]])
+    if rate.limit < 1 or rate.seconds < 1:
+        raise ValueError("allows nothing; to forbid a feature, give nobody its scope")
+    if rate.limit > builtin.MAX_RATE:
+        raise ValueError(f"counts more than {builtin.MAX_RATE} uses; write it over a shorter window")
+    if rate.seconds > builtin.MAX_RATE_SECONDS:
+        raise ValueError(f"has a window of more than {builtin.MAX_RATE_SECONDS // 86_400} days; write a shorter one")
+    return rate
+
+
+def parse_rates(value: object) -> tuple[Rate, ...]:
+    """One rate, or a list of rates over different windows, shortest first; an empty list is no limit."""
+    written = [value] if isinstance(value, (str, Rate)) else value
+    if not isinstance(written, (list, tuple)):
+        raise ValueError('write rates as "30/minute" or as ["30/minute", "500/day"]')
+    if len(written) > builtin.MAX_RATES:
+        raise ValueError(f"holds more than {builtin.MAX_RATES} rates; two or three say all")
+    rates = sorted((parse_rate(each) for each in written), key=lambda rate: rate.seconds)
+    for shorter, longer in itertools.pairwise(rates):
+        if shorter.seconds == longer.seconds:
+            raise ValueError("limits the same window twice; keep the lower limit")
+        if longer.limit <= shorter.limit:
+            raise ValueError(
+                "allows as much in a short window as in a longer one, so the shorter never counts; remove it or lower it"
+            )
+    return tuple(rates)
+
+
 def parse_sensitivity(value: object) -> Sensitivity:
     """``public``, ``internal``, ``confidential`` or ``restricted``."""
     if isinstance(value, Sensitivity):
@@ -147,6 +187,15 @@ def parse_type(value: object) -> str:
     """An entity type, ``EMAIL_ADDRESS`` style, or ``*``."""
     if not isinstance(value, str) or not (value == "*" or _TYPE.fullmatch(value)):
         raise ValueError("is not an entity type; types are written in capitals, for example EMAIL_ADDRESS")
+    return value
+
+
+def parse_region(value: object) -> str:
+    """A region of the telephone numbering plans, by its ISO 3166-1 code: ``DE``."""
+    import phonenumbers
+
+    if not isinstance(value, str) or value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError('is not a region with a telephone numbering plan; write its ISO 3166-1 code, for example "DE"')
     return value
 
 

@@ -10,7 +10,7 @@ Importing this package needs no SDK and no HTTP library; :mod:`aiguard.providers
 from __future__ import annotations
 
 from aiguard.providers.errors import AnswerRefused, EgressRefused, UnknownShape
-from aiguard.providers.exchange import Handler, RawRequest, RawResponse, RefusalListener
+from aiguard.providers.exchange import Handler, RawRequest, RawResponse, RawStream, RefusalListener
 from aiguard.providers.wire import WireFormat, WireRequest, WireResponse, wire_for
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Handler",
     "RawRequest",
     "RawResponse",
+    "RawStream",
     "RefusalListener",
     "UnknownShape",
     "WireFormat",

@@ -14,68 +14,35 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from aiguard.errors import ConfigurationError, MissingExtra
 from aiguard.providers import egress
 from aiguard.providers.exchange import Handler
-from aiguard.providers.transport import Carried, Flavour, transports
-
-PLACEHOLDER: Final = "aiguard-managed"
-"""What ``client.api_key`` says. The credential itself is only in settings and, while a request is sent, in its header."""
-NO_WEBSOCKET: Final = "wss://websockets-are-refused.invalid"
-"""What the SDK is told instead of a WebSocket address: a name that never resolves (RFC 2606)."""
+from aiguard.providers.sdks import COPY_OPTIONS, OPTIONS, SDKS, Sdk
+from aiguard.providers.transport import Flavour, transports
 
 _Client = TypeVar("_Client")
 
-
-@dataclass(frozen=True, slots=True)
-class _Sdk:
-    """How one SDK names things."""
-
-    module: str
-    provider: str
-    extra: str
-    base_module: str
-    """Where the SDK imports its HTTP library."""
-    sync: str
-    async_: str
-    passes_errors_since: int
-    """Major release from which the SDK lets a foreign exception of its transport through, unwrapped and unretried."""
-    options: frozenset[str]
-    """Constructor arguments that a caller may choose; everything else is decided by settings."""
-
-
-_SDKS: Final = {
-    "openai": _Sdk(
-        module="openai",
-        provider="openai",
-        extra="openai",
-        base_module="openai._base_client",
-        sync="OpenAI",
-        async_="AsyncOpenAI",
-        passes_errors_since=3,
-        options=frozenset({"timeout", "max_retries", "_strict_response_validation"}),
-    ),
-}
 _COPY_REFUSED: Final = (
     "this would change where a guarded client sends, or as whom; set the base URL and the credential in settings, "
     "and choose only timeout, max_retries and default headers here"
 )
-_COPY_OPTIONS: Final = frozenset(
-    {
-        "timeout",
-        "max_retries",
-        "default_headers",
-        "set_default_headers",
-        "_enforce_credentials",
-    }
-)
+
+
+class Carried(BaseException):
+    """Carries ``error`` past an SDK that would wrap any :class:`Exception` of its HTTP client and retry it.
+
+    The guarded HTTP client raises it and the guarded SDK client takes it off again, so it is never seen outside.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(type(error).__name__)
 
 
 def provider_of(cls: type[Any]) -> str:
-    """The provider's name for an SDK class: ``openai`` for ``openai.OpenAI``.
+    """The provider's name for an SDK class: ``openai`` for ``openai.OpenAI``, ``anthropic`` for ``anthropic.Anthropic``.
 
     Raises:
         ConfigurationError: the class is not one that can be guarded.
@@ -96,7 +63,7 @@ def guarded_client(
     inner: Any = None,
     **options: Any,
 ) -> _Client:
-    """A client of ``cls`` (``openai.OpenAI`` or ``openai.AsyncOpenAI``) whose every request goes through ``handler``.
+    """A client of ``cls`` (``openai.OpenAI``, ``anthropic.AsyncAnthropic`` …) whose every request goes through ``handler``.
 
     Args:
         cls: the SDK's class itself.
@@ -116,7 +83,7 @@ def guarded_client(
         SettingsError: the base URL or a header cannot be used.
     """
     sdk = _sdk_of(cls)
-    unknown = sorted(set(options) - sdk.options)
+    unknown = sorted(set(options) - OPTIONS)
     if unknown:
         raise ConfigurationError(f"a guarded client does not take {', '.join(unknown)}: {_COPY_REFUSED}")
     flavour = _flavour(sdk)
@@ -137,21 +104,20 @@ def guarded_client(
         headers=egress.fixed_headers(headers or {}),
         inner=inner,
         library=library,
-        carry=_wraps_errors(sdk),
         max_response_bytes=max_response_bytes,
         max_response_seconds=max_response_seconds,
     )
-    http_client = _http_client(flavour, is_async=is_async)(transport)
+    http_client = _http_client(flavour, is_async=is_async, carries=_wraps_errors(sdk))(transport)
     guarded = _guarded_class(cast("Any", cls))
     return cast(
         "_Client",
-        guarded(http_client=http_client, base_url=base_url, api_key=PLACEHOLDER, **options),
+        guarded(http_client=http_client, base_url=base_url, **options),
     )
 
 
-def _sdk_of(cls: type[Any]) -> _Sdk:
+def _sdk_of(cls: type[Any]) -> Sdk:
     root = cls.__module__.partition(".")[0] if isinstance(cls, type) else ""
-    sdk = _SDKS.get(root)
+    sdk = SDKS.get(root)
     if sdk is not None:
         try:
             module = importlib.import_module(sdk.module)
@@ -159,18 +125,20 @@ def _sdk_of(cls: type[Any]) -> _Sdk:
             raise MissingExtra(f"install the {sdk.module} SDK: pip install 'aiguard[{sdk.extra}]'") from None
         if cls in (getattr(module, sdk.sync), getattr(module, sdk.async_)):
             return sdk
-    supported = ", ".join(f"{known.module}.{name}" for known in _SDKS.values() for name in (known.sync, known.async_))
+    supported = ", ".join(f"{known.module}.{name}" for known in SDKS.values() for name in (known.sync, known.async_))
     raise ConfigurationError(
         f"this class cannot be guarded; supported: {supported} (the classes themselves, no subclass)"
     )
 
 
-def _flavour(sdk: _Sdk) -> Flavour:
+def _flavour(sdk: Sdk) -> Flavour:
     base = importlib.import_module(sdk.base_module)
     return "httpx2" if hasattr(base, "httpx2") else "httpx"
 
 
-def _wraps_errors(sdk: _Sdk) -> bool:
+def _wraps_errors(sdk: Sdk) -> bool:
+    if sdk.passes_errors_since is None:
+        return True
     version = str(importlib.import_module(sdk.module).__version__)
     return int(version.partition(".")[0]) < sdk.passes_errors_since
 
@@ -184,7 +152,7 @@ class GuardedHttpClient:
 
 
 @functools.cache
-def _http_client(flavour: Flavour, *, is_async: bool) -> Callable[[Any], Any]:
+def _http_client(flavour: Flavour, *, is_async: bool, carries: bool) -> Callable[[Any], Any]:
     library = importlib.import_module(flavour)
     base = library.AsyncClient if is_async else library.Client
 
@@ -192,55 +160,55 @@ def _http_client(flavour: Flavour, *, is_async: bool) -> Callable[[Any], Any]:
         # Environment proxies, netrc and redirects would each lead around the transport or past its checks.
         base.__init__(self, transport=transport, trust_env=False, follow_redirects=False)
 
-    return cast(
-        "Callable[[Any], Any]",
-        type(
-            "GuardedAsyncHttpClient" if is_async else "GuardedHttpClient",
-            (GuardedHttpClient, base),
-            {"__init__": init},
-        ),
-    )
+    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return base.send(self, *args, **kwargs)
+        except library.HTTPError:
+            raise
+        except Exception as raised:  # noqa: BLE001 - raised again, as it is
+            error = raised
+        raise Carried(error)
+
+    async def asend(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await base.send(self, *args, **kwargs)
+        except library.HTTPError:
+            raise
+        except Exception as raised:  # noqa: BLE001 - raised again, as it is
+            error = raised
+        raise Carried(error)
+
+    members: dict[str, Any] = {"__init__": init}
+    if carries:
+        members["send"] = asend if is_async else send
+    name = "GuardedAsyncHttpClient" if is_async else "GuardedHttpClient"
+    return cast("Callable[[Any], Any]", type(name, (GuardedHttpClient, base), members))
 
 
 @functools.cache
 def _guarded_class(cls: type[Any]) -> type[Any]:
-    """The subclass of an OpenAI client that holds on to its transport."""
+    """The subclass of an SDK's client that holds on to its transport."""
+    sdk = _sdk_of(cls)
+    accepted = inspect.signature(cls.__init__).parameters
+    forced = {name: value for name, value in sdk.forced.items() if name in accepted}
 
     def init(self: Any, *, http_client: Any = None, **kwargs: Any) -> None:
         if not isinstance(http_client, GuardedHttpClient):
             raise ConfigurationError("make guarded clients with guard.client(...), not from their class")
         # The SDK falls back to environment variables for whatever is None or missing.
-        kwargs.update(
-            api_key=PLACEHOLDER,
-            organization="",
-            project="",
-            webhook_secret="",
-            websocket_base_url=NO_WEBSOCKET,
-        )
+        kwargs.update(forced)
         cls.__init__(self, http_client=http_client, **kwargs)
-        self.organization = self.project = self.webhook_secret = self.admin_api_key = None
+        for name in sdk.cleared:
+            setattr(self, name, None)
+        self._custom_headers = dict(kwargs.get("default_headers") or {})
 
     def copy(self: Any, **kwargs: Any) -> Any:
-        refused = sorted(name for name, value in kwargs.items() if name not in _COPY_OPTIONS and value is not None)
+        refused = sorted(name for name, value in kwargs.items() if name not in COPY_OPTIONS and value is not None)
         if refused:
             raise ConfigurationError(
                 f"copy() and with_options() of a guarded client do not take {', '.join(refused)}: {_COPY_REFUSED}"
             )
-        # The SDK reads its own attribute, which refuses, unless it is given one.
-        return cls.copy(self, **{**kwargs, "websocket_base_url": NO_WEBSOCKET})
-
-    def no_websocket(*_args: Any, **_kwargs: Any) -> NoReturn:
-        raise ConfigurationError(
-            "a guarded client opens no WebSocket (realtime, live and responses.connect): no control could read it. "
-            "Use chat.completions.create or responses.create"
-        )
-
-    def door(_self: Any) -> NoReturn:
-        no_websocket()
-
-    def set_websocket(_self: Any, value: Any) -> None:
-        if value not in (None, NO_WEBSOCKET):
-            no_websocket()
+        return cls.copy(self, **{**kwargs, **sdk.copied})
 
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -266,10 +234,6 @@ def _guarded_class(cls: type[Any]) -> type[Any]:
             "__repr__": lambda self: f"<{type(self).__name__}>",
             "copy": copy,
             "with_options": copy,
-            "websocket_base_url": property(door, set_websocket),
-            "_websocket_query_params": no_websocket,
-            "_websocket_query_params_fallback": no_websocket,
-            "realtime": property(door),
-            "live": property(door),
+            **sdk.members,
         },
     )

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiguard.errors import SettingsError
+from aiguard.providers.dialects import OPENAI, Dialect
 from aiguard.providers.errors import refuse_answer, refuse_egress
 from aiguard.providers.exchange import Headers
 
@@ -47,6 +48,14 @@ _RESPONSE_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "x-ratelimit-remaining-tokens": re.compile(r"[0-9]{1,12}\Z"),
     "x-ratelimit-reset-requests": re.compile(r"[0-9a-z.]{1,24}\Z"),
     "x-ratelimit-reset-tokens": re.compile(r"[0-9a-z.]{1,24}\Z"),
+    "request-id": re.compile(r"[A-Za-z0-9_.-]{1,128}\Z"),
+    **{
+        f"anthropic-ratelimit-{what}{figure}": re.compile(
+            r"[0-9]{1,12}\Z" if figure != "-reset" else r"[0-9TZ:+-]{1,30}\Z"
+        )
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+        for figure in ("-limit", "-remaining", "-reset")
+    },
 }
 """What an SDK acts on: retries, rate limits, the id to quote to the provider's support."""
 _HANDLER_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
@@ -54,7 +63,7 @@ _HANDLER_HEADERS: Final[Mapping[str, re.Pattern[str]]] = {
     "x-aiguard-decision-id": re.compile(r"[a-z]{3}_[0-9A-Z]{26}\Z"),
 }
 """What the handler may tell the caller; a model server's own header of that name was dropped on arrival."""
-_ONCE: Final = frozenset({"host", "content-type", "content-length", "transfer-encoding", "authorization"})
+_ONCE: Final = frozenset({"host", "content-type", "content-length", "transfer-encoding", "authorization", "x-api-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +152,11 @@ def check_path(path: str) -> None:
         raise refuse_egress("egress.path", "the request's path is not a plain endpoint path")
 
 
-def request_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
+def request_headers(pairs: Iterable[tuple[str, str]], dialect: Dialect = OPENAI) -> Headers:
     """The headers that may leave.
 
     Raises:
-        EgressRefused: a framing header is there twice, or the body is encoded.
+        EgressRefused: a framing header is there twice, the body is encoded, or the dialect refuses a header.
     """
     kept: list[tuple[str, str]] = []
     seen: set[str] = set()
@@ -164,9 +173,11 @@ def request_headers(pairs: Iterable[tuple[str, str]]) -> Headers:
             )
         if name == "content-type" and not _REQUEST_HEADERS[name].match(value):
             raise refuse_egress("egress.type", "only application/json bodies can be read", status=415)
-        pattern = _REQUEST_HEADERS.get(name)
+        pattern = _REQUEST_HEADERS.get(name) or dialect.headers.get(name)
         if pattern is not None and pattern.match(value):
             kept.append((name, value))
+        elif name in dialect.refused:
+            raise refuse_egress("egress.header", f"the header {name} is refused: {dialect.refused[name]}")
     return tuple(kept)
 
 
@@ -194,8 +205,8 @@ def fixed_headers(headers: Mapping[str, str]) -> Headers:
     return tuple((name.lower(), value) for name, value in headers.items())
 
 
-def authorization(secret: str) -> str:
-    """The value of the ``Authorization`` header.
+def credential(secret: str, dialect: Dialect = OPENAI) -> tuple[str, str]:
+    """The header that carries the credential.
 
     Raises:
         SettingsError: the credential is empty or holds characters that a header may not.
@@ -204,7 +215,8 @@ def authorization(secret: str) -> str:
         raise SettingsError(
             "the provider's credential is empty or holds characters that no API key has; check settings"
         )
-    return f"Bearer {secret}"
+    name, before = dialect.credential
+    return name, before + secret
 
 
 def check_status(status: int) -> None:
@@ -223,6 +235,39 @@ def check_status(status: int) -> None:
             "provider.status",
             "the model server answered with a status that is no answer",
         )
+
+
+def check_plain(headers: Iterable[tuple[str, str]]) -> None:
+    """Refuse an encoded stream: nothing but ``identity`` was asked for.
+
+    Raises:
+        AnswerRefused: it has a content encoding.
+    """
+    if any(
+        name.lower() == "content-encoding" and value.strip().lower() not in {"", "identity"} for name, value in headers
+    ):
+        raise refuse_answer(
+            "provider.encoding",
+            "the model server encoded its stream in a way that was not asked for",
+        )
+
+
+class SizeLimit:
+    """Counts the bytes of an answer that is handed on while it arrives."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._room = limit
+
+    def take(self, size: int) -> None:
+        """Count ``size`` more bytes.
+
+        Raises:
+            AnswerRefused: the answer is too large.
+        """
+        self._room -= size
+        if self._room < 0:
+            raise refuse_answer("provider.size", f"the model server's answer is larger than {self._limit} bytes")
 
 
 class BodyReader:

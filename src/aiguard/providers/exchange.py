@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from aiguard.errors import Blocked
 
@@ -26,6 +26,8 @@ class RawRequest:
     path: str
     headers: Headers = ()
     content: bytes = field(default=b"", repr=False)
+    stream: bool = False
+    """Whether the answer is asked for as a stream: ``send`` may then give a :class:`RawStream`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,8 +39,22 @@ class RawResponse:
     content: bytes = field(default=b"", repr=False)
 
 
-Send = Callable[[RawRequest], RawResponse]
-AsyncSend = Callable[[RawRequest], Awaitable[RawResponse]]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawStream:
+    """One HTTP answer that is still arriving: a success of type ``text/event-stream``.
+
+    ``chunks`` gives what has arrived, and raises what a ``send`` raises; it reads nothing ahead. ``close`` lets the connection
+    go; both are async where ``send`` is.
+    """
+
+    status: int
+    headers: Headers = ()
+    chunks: Any = field(repr=False)
+    close: Callable[[], Any] = field(repr=False)
+
+
+Send = Callable[[RawRequest], "RawResponse | RawStream"]
+AsyncSend = Callable[[RawRequest], Awaitable["RawResponse | RawStream"]]
 
 
 class Handler(Protocol):
@@ -49,11 +65,11 @@ class Handler(Protocol):
     :class:`~aiguard.providers.errors.AnswerRefused` for answers that cannot be used. ``send`` checks its argument again.
     """
 
-    def handle(self, request: RawRequest, send: Send) -> RawResponse:
+    def handle(self, request: RawRequest, send: Send) -> RawResponse | RawStream:
         """The sync path."""
         ...
 
-    async def ahandle(self, request: RawRequest, send: AsyncSend) -> RawResponse:
+    async def ahandle(self, request: RawRequest, send: AsyncSend) -> RawResponse | RawStream:
         """The async path."""
         ...
 

@@ -18,29 +18,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, Literal
 
 from aiguard.providers import egress
+from aiguard.providers.dialects import dialect_of
 from aiguard.providers.errors import EgressRefused, refuse_egress
 from aiguard.providers.exchange import (
     Handler,
     Headers,
     RawRequest,
     RawResponse,
+    RawStream,
     RefusalListener,
 )
 
 Flavour = Literal["httpx2", "httpx"]
 
 _USER_AGENT: Final = "aiguard"
-
-
-class Carried(BaseException):
-    """Carries ``error`` past an SDK that would wrap any :class:`Exception` of its transport and retry it.
-
-    Only :mod:`aiguard.providers.clients` raises transports to this, and takes it off again, so it is never seen outside.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-        super().__init__(type(error).__name__)
 
 
 class _Shell:
@@ -56,18 +47,17 @@ class _Shell:
         headers: Headers = (),
         inner: Any,
         library: Any,
-        carry: bool = False,
         max_response_bytes: int = egress.MAX_RESPONSE_BYTES,
         max_response_seconds: float = egress.MAX_RESPONSE_SECONDS,
     ) -> None:
         self._handler = handler
         self._provider = provider
+        self._dialect = dialect_of(provider)
         self._origin = origin
         self._credential = credential
         self._headers = headers
         self._inner = inner
         self._library = library
-        self._carry = carry
         self._max_bytes = max_response_bytes
         self._max_seconds = max_response_seconds
 
@@ -84,7 +74,7 @@ class _Shell:
             userinfo=url.userinfo,
             target=url.raw_path.decode("ascii", "replace"),
         )
-        return egress.request_headers(request.headers.multi_items()), path
+        return egress.request_headers(request.headers.multi_items(), self._dialect), path
 
     def _raw(self, request: Any, headers: Headers, path: str, content: bytes) -> RawRequest:
         return RawRequest(
@@ -100,11 +90,11 @@ class _Shell:
         """The request that is really sent. Only the timeout of the original survives."""
         egress.check_path(raw.path)
         headers = [
-            *egress.request_headers(raw.headers),
+            *egress.request_headers(raw.headers, self._dialect),
             *self._headers,
             ("user-agent", _USER_AGENT),
             ("accept-encoding", "identity"),
-            ("authorization", egress.authorization(self._credential())),
+            egress.credential(self._credential(), self._dialect),
         ]
         timeout = request.extensions.get("timeout")
         return self._library.Request(
@@ -116,14 +106,32 @@ class _Shell:
             extensions={} if timeout is None else {"timeout": timeout},
         )
 
-    def _answer(self, raw: RawResponse, request: Any) -> Any:
+    def _answer(self, raw: RawResponse | RawStream, request: Any) -> Any:
         egress.check_status(raw.status)
         headers = [*egress.response_headers(raw.headers, from_handler=True)]
+        if isinstance(raw, RawStream):
+            return self._library.Response(raw.status, headers=headers, stream=self._body(raw), request=request)
         return self._library.Response(raw.status, headers=headers, content=raw.content, request=request)
+
+    def _body(self, raw: RawStream) -> Any:
+        """The stream's body, as a stream of the library."""
+        raise NotImplementedError
+
+    def _streams(self, raw: RawRequest, response: Any) -> bool:
+        """Whether an answer is handed on while it arrives; an error, or anything but events, is read in full."""
+        if not raw.stream or not 200 <= response.status_code < 300:
+            return False
+        kind = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+        return kind == "text/event-stream"
 
     def _reader(self, response: Any) -> egress.BodyReader:
         egress.check_status(response.status_code)
         return egress.BodyReader(response.headers.multi_items(), self._max_bytes)
+
+    def _limit(self, response: Any) -> egress.SizeLimit:
+        egress.check_status(response.status_code)
+        egress.check_plain(response.headers.multi_items())
+        return egress.SizeLimit(self._max_bytes)
 
     def _received(self, response: Any, body: bytes) -> RawResponse:
         return RawResponse(
@@ -144,39 +152,52 @@ class _Shell:
 class _Sync(_Shell):
     def handle_request(self, request: Any) -> Any:
         try:
-            return self._exchange(request)
-        except self._library.HTTPError:
-            raise
-        except Exception as raised:
-            if not self._carry:
-                raise
-            error = raised
-        raise Carried(error)
-
-    def _exchange(self, request: Any) -> Any:
-        try:
             headers, path = self._incoming(request)
             content = _collect(request.stream)
         except EgressRefused as refusal:
             self._refused(refusal)
             raise
 
-        def send(raw: RawRequest) -> RawResponse:
+        def send(raw: RawRequest) -> RawResponse | RawStream:
             response = self._inner.handle_request(self._outgoing(raw, request))
             try:
+                if self._streams(raw, response):
+                    return self._opened(response)
                 reader = self._reader(response)
                 began = time.monotonic()
                 for chunk in response.stream:
                     self._in_time(began)
                     reader.feed(chunk)
-            finally:
+            except BaseException:
                 response.close()
+                raise
+            response.close()
             return self._received(response, reader.finish())
 
         return self._answer(
             self._handler.handle(self._raw(request, headers, path, content), send),
             request,
         )
+
+    def _opened(self, response: Any) -> RawStream:
+        limit = self._limit(response)
+        began = time.monotonic()
+
+        def chunks() -> Iterator[bytes]:
+            for chunk in response.stream:
+                self._in_time(began)
+                limit.take(len(chunk))
+                yield chunk
+
+        return RawStream(
+            status=response.status_code,
+            headers=egress.response_headers(response.headers.multi_items()),
+            chunks=chunks(),
+            close=response.close,
+        )
+
+    def _body(self, raw: RawStream) -> Any:
+        return _stream_class(self._library.__name__, is_async=False)(raw)
 
     def close(self) -> None:
         self._inner.close()
@@ -185,37 +206,50 @@ class _Sync(_Shell):
 class _Async(_Shell):
     async def handle_async_request(self, request: Any) -> Any:
         try:
-            return await self._exchange(request)
-        except self._library.HTTPError:
-            raise
-        except Exception as raised:
-            if not self._carry:
-                raise
-            error = raised
-        raise Carried(error)
-
-    async def _exchange(self, request: Any) -> Any:
-        try:
             headers, path = self._incoming(request)
             content = await _acollect(request.stream)
         except EgressRefused as refusal:
             self._refused(refusal)
             raise
 
-        async def send(raw: RawRequest) -> RawResponse:
+        async def send(raw: RawRequest) -> RawResponse | RawStream:
             response = await self._inner.handle_async_request(self._outgoing(raw, request))
             try:
+                if self._streams(raw, response):
+                    return self._opened(response)
                 reader = self._reader(response)
                 began = time.monotonic()
                 async for chunk in response.stream:
                     self._in_time(began)
                     reader.feed(chunk)
-            finally:
+            except BaseException:
                 await response.aclose()
+                raise
+            await response.aclose()
             return self._received(response, reader.finish())
 
         answer = await self._handler.ahandle(self._raw(request, headers, path, content), send)
         return self._answer(answer, request)
+
+    def _opened(self, response: Any) -> RawStream:
+        limit = self._limit(response)
+        began = time.monotonic()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in response.stream:
+                self._in_time(began)
+                limit.take(len(chunk))
+                yield chunk
+
+        return RawStream(
+            status=response.status_code,
+            headers=egress.response_headers(response.headers.multi_items()),
+            chunks=chunks(),
+            close=response.aclose,
+        )
+
+    def _body(self, raw: RawStream) -> Any:
+        return _stream_class(self._library.__name__, is_async=True)(raw)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -226,7 +260,7 @@ def transports(flavour: Flavour) -> tuple[type[Any], type[Any]]:
     """``GuardedTransport`` and ``AsyncGuardedTransport``, as transports of that library.
 
     Both take ``handler``, ``provider``, ``origin``, ``credential`` (called for every request, so that keys can rotate),
-    ``headers``, ``inner`` (the real transport), ``library``, ``carry`` (see :class:`Carried`) and the limits on answers.
+    ``headers``, ``inner`` (the real transport), ``library`` and the limits on answers.
     """
     library = importlib.import_module(flavour)
     return (
@@ -237,6 +271,36 @@ def transports(flavour: Flavour) -> tuple[type[Any], type[Any]]:
             {"__module__": __name__},
         ),
     )
+
+
+@functools.cache
+def _stream_class(flavour: str, *, is_async: bool) -> type[Any]:
+    """A body of that library over the chunks of a :class:`RawStream`."""
+    library = importlib.import_module(flavour)
+
+    def init(self: Any, raw: RawStream) -> None:
+        self.raw = raw
+
+    if is_async:
+
+        async def aiterate(self: Any) -> AsyncIterator[bytes]:
+            async for chunk in self.raw.chunks:
+                yield chunk
+
+        async def aclose(self: Any) -> None:
+            await self.raw.close()
+
+        methods: dict[str, Any] = {"__init__": init, "__aiter__": aiterate, "aclose": aclose}
+        return type("GuardedAsyncStream", (library.AsyncByteStream,), methods)
+
+    def iterate(self: Any) -> Iterator[bytes]:
+        yield from self.raw.chunks
+
+    def close(self: Any) -> None:
+        self.raw.close()
+
+    methods = {"__init__": init, "__iter__": iterate, "close": close}
+    return type("GuardedStream", (library.SyncByteStream,), methods)
 
 
 def _collect(stream: Iterator[bytes]) -> bytes:

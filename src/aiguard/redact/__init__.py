@@ -6,6 +6,7 @@ token-like text included; and restoring never touches text that is not a token o
 
 from __future__ import annotations
 
+from aiguard.redact.kept import KeptVault, Noting, Tokenised
 from aiguard.redact.operators import Redacted, redact
 from aiguard.redact.stream import Chain, Redactor, Restorer, TextStream
 from aiguard.redact.vault import TOKEN_LITERAL, Restored, Vault, VaultFull
@@ -13,11 +14,14 @@ from aiguard.redact.vault import TOKEN_LITERAL, Restored, Vault, VaultFull
 __all__ = [
     "TOKEN_LITERAL",
     "Chain",
+    "KeptVault",
+    "Noting",
     "Redacted",
     "Redactor",
     "Restored",
     "Restorer",
     "TextStream",
+    "Tokenised",
     "Vault",
     "VaultFull",
     "redact",

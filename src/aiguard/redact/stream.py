@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar
 
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.redact.operators import redact
@@ -52,13 +52,15 @@ class _Stream:
         bytes are mixed, and :class:`~aiguard.scan.ScanFailed` when the text could not be looked at or is held too long;
         after any of them the stream has ended, and what came out before is a safe beginning.
         """
-        kind = self._enter(chunk)
+        if type(chunk) is not self._kind or self._ended:
+            self._enter(chunk)
         try:
-            text = self._transform(self._decode(chunk) if isinstance(chunk, bytes) else chunk)
+            if isinstance(chunk, bytes):
+                return self._transform(self._decode(chunk)).encode("utf-8", "replace")
+            return self._transform(chunk)
         except BaseException:
             self._ended = True
             raise
-        return cast("Chunk", _as(kind, text))
 
     def finish(self) -> Any:
         """The rest of the text, of the kind that was fed (``str`` when nothing was). Nothing can be fed after it."""

@@ -24,13 +24,18 @@ CODE_LENGTH: Final = 10
 _MAX_CODE: Final = 52
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32: no I, L, O, U
 
-# A token as a model may have rewritten it: other case, Markdown's backslashes, a space around the underscore.
-# Brackets are escaped both or not at all, so a backslash of the text before a token is never taken for a part of it.
-_BODY = r"([A-Za-z][A-Za-z0-9]{0,31}(?:\\?_[A-Za-z0-9]{1,32}){0,8}?)[ ]?\\?_[ ]?([0-9A-Za-z]{10,52})"
-TOKEN_PATTERN: Final = rf"\\\[[ ]?{_BODY}[ ]?\\\]|\[[ ]?{_BODY}[ ]?\]"
+# A token as a model may have rewritten it: other case, Markdown's backslashes, blanks within it or in place of the underscore.
+# Brackets are escaped both or not at all, so a backslash of the text before a token is never taken for a part of it. A code has
+# no I, L, O or U, which few words of ten letters do without: text in brackets is seldom taken for a token.
+_BLANK = "[ \t\u00a0]{0,2}"
+_JOINT = rf"(?:{_BLANK}\\?_{_BLANK}|[ \u00a0]|-)"
+_CODE = "[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{10,52}"
+_BODY = rf"([A-Za-z][A-Za-z0-9]{{0,31}}(?:{_JOINT}[A-Za-z0-9]{{1,32}}){{0,8}}?){_JOINT}({_CODE})"
+TOKEN_PATTERN: Final = rf"\\\[{_BLANK}{_BODY}{_BLANK}\\\]|\[{_BLANK}{_BODY}{_BLANK}\]"
 """What :meth:`Vault.restore` takes for a token; a closing bracket ends it and stands nowhere else in it."""
 
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
+_JOINTS: Final = re.compile(_JOINT)
 
 
 class VaultFull(AIGuardError):
@@ -117,7 +122,7 @@ class Vault:
     def _lookup(self, match: re.Match[str]) -> str | None:
         label, code = (match[1], match[2]) if match[1] is not None else (match[3], match[4])
         entry = self._values.get(code.upper())
-        if entry is None or label.replace("\\", "").upper() != label_of(entry[0]):
+        if entry is None or _JOINTS.sub("_", label).upper() != label_of(entry[0]):
             return None
         return entry[1]
 

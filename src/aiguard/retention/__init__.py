@@ -3,11 +3,60 @@
 Law of this folder: an artifact is deleted in the same transaction that records its deletion, so there is never one
 without the other; and only what has expired by the given ``now`` is touched.
 
-``pruning`` plans and deletes.
+``planning`` counts what has expired and ``pruning`` deletes it, ``holds`` keeps what a matter needs, ``tables`` is what is remembered.
 """
 
 from __future__ import annotations
 
-from aiguard.retention.pruning import Plan, PlanLine, Pruned, plan, prune
+from aiguard.retention.erasing import (
+    Backups,
+    ErasureReport,
+    NobodyKnown,
+    confirm,
+    erase,
+    erasure,
+    erasures,
+    resume,
+)
+from aiguard.retention.exporting import export
+from aiguard.retention.extent import Extent, extent
+from aiguard.retention.holds import HoldRefused, HoldScope, PlacedHold, holds, place, release
+from aiguard.retention.people import Person, find_person, meet_person
+from aiguard.retention.planning import Plan, PlanDrifted, PlanLine, confirmed, plan
+from aiguard.retention.pruning import Gone, Pruned, prune
+from aiguard.retention.tables import Erasure, Hold, JobRun, Latch
 
-__all__ = ["Plan", "PlanLine", "Pruned", "plan", "prune"]
+__all__ = [
+    "Backups",
+    "Erasure",
+    "ErasureReport",
+    "Extent",
+    "Gone",
+    "Hold",
+    "HoldRefused",
+    "HoldScope",
+    "JobRun",
+    "Latch",
+    "NobodyKnown",
+    "Person",
+    "PlacedHold",
+    "Plan",
+    "PlanDrifted",
+    "PlanLine",
+    "Pruned",
+    "confirm",
+    "confirmed",
+    "erase",
+    "erasure",
+    "erasures",
+    "export",
+    "extent",
+    "find_person",
+    "holds",
+    "meet_person",
+    "place",
+    "plan",
+    "prune",
+    "release",
+    "resume",
+]

@@ -6,6 +6,9 @@ of ids can later prove that they were among the deleted; the log itself holds no
 nothing: the next run goes on. Any number of runs may go at once, also on other machines: a row is deleted, and counted,
 once.
 
+A run takes turns with the application: when others wrote to the log since its last batch, it rests longer than the batch
+took and takes fewer rows, else hardly at all. The rows are deleted before the event is appended, so that the log's lock is held for the shortest time.
+
 On SQLite freed bytes are overwritten (``secure_delete``) and the write-ahead log is moved into the file and cut at the
 end, so the ciphertext is in neither.
 """
@@ -14,55 +17,62 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Engine, Table, delete, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    String,
+    Table,
+    delete,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
-from aiguard.audit import append
-from aiguard.audit.merkle import leaf_hash, root_hash
-from aiguard.db.engine import checkpoint, reading, writing
+from aiguard.audit import AuditEvent, append
+from aiguard.db.engine import checkpoint, ease, reading, writing
 from aiguard.db.failures import as_store_error
 from aiguard.db.writer import Sealing
+from aiguard.retention.evidence import ids_root, instant
+from aiguard.retention.holds import latch
+from aiguard.retention.planning import due, require_zone
 from aiguard.store.tables import Artifact
-from aiguard.types import AuditRecord, KeyRing, new_id
+from aiguard.types import AuditRecord, Clock, KeyRing, new_id, utc_now
 
-BATCH_SIZE: Final = 500
-"""Rows of one transaction: tens of milliseconds under the write lock, so that requests hardly notice."""
+BATCH_SIZES: Final = MappingProxyType({"sqlite": 500, "postgresql": 2_000})
+"""Rows of one transaction. On SQLite it keeps every other writer out: tens of milliseconds. On PostgreSQL it keeps out nobody."""
 
-PAUSE: Final = 0.01
-"""Seconds between batches in which the application's writer gets the lock."""
+PAUSE: Final = 0.002
+"""Seconds between batches when nobody else writes."""
+
+REST: Final = 2.0
+"""When others write: seconds of rest for each second that the batch took."""
+
+TURNS: Final = MappingProxyType({"sqlite": 0.006, "postgresql": 0.1})
+"""When others write: seconds that a batch should take. Batches shrink until they do, and grow again when nobody writes."""
+
+SMALLEST: Final = 25
+"""Rows below which a batch does not shrink: each costs a commit."""
+
+PASSES: Final = 20
+"""How often a run begins at the oldest row again, because rows that others had locked were still there."""
+
+PATIENCE: Final = 0.1
+"""Seconds between two of those."""
+
+COUNTED: Final = 10_000
+"""How far is counted what is left: whether there is anything matters, not how many millions."""
 
 _ARTIFACTS: Final = cast("Table", Artifact.__table__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanLine:
-    """Expired artifacts of one class under one rule, as written with the rows."""
-
-    data_class: str
-    feature: str
-    retention: str
-    basis: str
-    owner: str
-    mechanism: str
-    count: int
-    first_expired: datetime
-    last_expired: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What :func:`prune` would delete at ``now``, and how much would stay."""
-
-    now: datetime
-    lines: tuple[PlanLine, ...]
-    expired: int
-    staying: int
+_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S.%f"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,41 +87,18 @@ class Pruned:
     by_class: MappingProxyType[str, int]
     batches: int
     erased: bool
+    left: int = 0
+    """Rows that are due all the same, counted up to 10,000: others had them locked to the end, or the run was told to stop."""
 
 
-@dataclass(slots=True)
-class _Tally:
-    """The growing result of one run."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gone:
+    """One batch: sorted ids, counts by class, and the range of expiry times."""
 
-    deleted: int = 0
-    batches: int = 0
-    by_class: Counter[str] = field(default_factory=Counter)
-
-
-def plan(engine: Engine, now: datetime) -> Plan:
-    """Count what has expired at ``now`` (timezone-aware), by class, feature and rule. Changes nothing."""
-    _require_zone(now)
-    c = _ARTIFACTS.c
-    rule = (c.data_class, c.feature, c.retention, c.basis, c.owner, c.mechanism)
-    query = (
-        select(
-            *rule,
-            func.count().label("count"),
-            func.min(c.expires_at).label("first_expired"),
-            func.max(c.expires_at).label("last_expired"),
-        )
-        .where(c.expires_at <= now)
-        .group_by(*rule)
-        .order_by(*rule)
-    )
-    try:
-        with reading(engine) as connection:
-            lines = tuple(PlanLine(**row) for row in connection.execute(query).mappings())
-            total = connection.execute(select(func.count()).select_from(_ARTIFACTS)).scalar_one()
-    except SQLAlchemyError as error:
-        raise as_store_error(error, "read") from None
-    expired = sum(line.count for line in lines)
-    return Plan(now=now, lines=lines, expired=expired, staying=total - expired)
+    ids: Sequence[str]
+    classes: Counter[str]
+    first_expired: datetime
+    last_expired: datetime
 
 
 def prune(
@@ -119,9 +106,13 @@ def prune(
     keyring: KeyRing,
     now: datetime,
     *,
-    batch_size: int = BATCH_SIZE,
+    rules: str | None = None,
+    batch_size: int | None = None,
     pause: float = PAUSE,
+    at_most: int | None = None,
     progress: Callable[[int], None] | None = None,
+    witness: Callable[[int, Gone], None] | None = None,
+    clock: Clock = utc_now,
 ) -> Pruned:
     """Delete every artifact that expired at or before ``now`` (timezone-aware), with evidence.
 
@@ -129,103 +120,202 @@ def prune(
         engine: from :func:`aiguard.db.make_engine`.
         keyring: seals the payloads of the audit events.
         now: the moment that decides. A clock that was set back deletes less, never more.
-        batch_size: rows of one transaction.
-        pause: seconds between transactions.
+        rules: hash of the retention rules in force; what was kept under others waits until its time is computed anew.
+            ``None`` takes each time as it is written.
+        batch_size: rows of one transaction; by default what suits the database.
+        pause: seconds between transactions, at least.
+        at_most: rows of the whole run; what was planned.
         progress: called with the number of rows deleted by each batch, after its commit.
+        witness: called with each batch's number and what it deleted, after its commit.
+        clock: when the events happen.
 
     Raises:
         StoreUnavailable: the database cannot be used. Batches that were committed stay deleted and have their events.
     """
-    _require_zone(now)
-    if batch_size < 1:
+    require_zone(now)
+    size = BATCH_SIZES[engine.dialect.name] if batch_size is None else batch_size
+    if size < 1:
         raise ValueError("batch_size is at least 1")
-    sealing = Sealing(keyring=keyring, writer=new_id("wrt"))
-    run_id = new_id("prn")
-    tally = _Tally()
+    run = _Run(
+        engine=engine,
+        sealing=Sealing(keyring=keyring, writer=new_id("wrt")),
+        now=now,
+        rules=rules,
+        id=new_id("prn"),
+        size=size,
+        turn=size,
+        pause=pause,
+        room=at_most,
+        told=(progress, witness),
+        clock=clock,
+    )
     try:
-        while _batch(engine, sealing, now, run_id, tally, batch_size, progress):
-            time.sleep(pause)
+        run.through()
+        left = run.left()
         erased = checkpoint(engine)
-        _conclude(engine, sealing, now, run_id, tally)
+        run.conclude(left)
     except SQLAlchemyError as error:
         raise as_store_error(error, "deleted by this batch") from None
     return Pruned(
-        run_id=run_id,
-        deleted=tally.deleted,
-        by_class=MappingProxyType(dict(tally.by_class)),
-        batches=tally.batches,
+        run_id=run.id,
+        deleted=run.deleted,
+        by_class=MappingProxyType(dict(run.by_class)),
+        batches=run.batches,
         erased=erased,
+        left=left,
     )
 
 
-def _batch(
-    engine: Engine,
-    sealing: Sealing,
-    now: datetime,
-    run_id: str,
-    tally: _Tally,
-    size: int,
-    progress: Callable[[int], None] | None,
-) -> bool:
-    """Delete one batch with its event. False when there was nothing left."""
-    with writing(engine) as connection:
-        rows = _delete(connection, now, size)
-        if not rows:
-            return False
-        classes = Counter(str(row.data_class) for row in rows)
-        expiries = [row.expires_at for row in rows]
-        root = root_hash(leaf_hash(id.encode()) for id in sorted(str(row.id) for row in rows))
-        payload: dict[str, Any] = {
-            "count": len(rows),
-            "classes": dict(sorted(classes.items())),
-            "first_expired": _instant(min(expiries)),
-            "last_expired": _instant(max(expiries)),
-            "ids_root": f"sha256:{root.hex()}",
-            "batch": tally.batches + 1,
-            "cutoff": _instant(now),
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """A run on its way."""
+
+    engine: Engine
+    sealing: Sealing
+    now: datetime
+    rules: str | None
+    id: str
+    size: int
+    turn: int
+    """Rows of the next batch, at most ``size``."""
+    pause: float
+    room: int | None
+    told: tuple[Callable[[int], None] | None, Callable[[int, Gone], None] | None]
+    clock: Clock
+    deleted: int = 0
+    batches: int = 0
+    by_class: Counter[str] = field(default_factory=Counter)
+    head: int = -1
+    """Where the log ended after the last batch."""
+
+    def through(self) -> None:
+        """From the oldest row to ``now``, and again from the oldest while there are rows that others had locked."""
+        for _ in range(PASSES):
+            after = None
+            while (gone := self.batch(after)) is not None:
+                after = gone.last_expired
+            if self.deleted == self.room or not self.left():
+                return
+            time.sleep(PATIENCE)
+
+    def batch(self, after: datetime | None) -> Gone | None:
+        """Delete one batch with its event; ``None`` when there was nothing left from ``after`` on."""
+        size = self.turn if self.room is None else min(self.turn, self.room - self.deleted)
+        if size < 1:
+            return None
+        with writing(self.engine) as connection:
+            started = time.monotonic()
+            latch(connection, alone=False)
+            gone = _delete(connection, due(connection, self.now, self.rules), after, size)
+            if gone is None:
+                return None
+            append(connection, [self._event("store.pruned", _said(gone, self.batches + 1, self.now))], self.sealing)
+            head = connection.execute(_HEAD).scalar_one()
+        took = time.monotonic() - started
+        self.batches += 1
+        self.deleted += len(gone.ids)
+        self.by_class.update(gone.classes)
+        progress, witness = self.told
+        if witness is not None:
+            witness(self.batches, gone)
+        if progress is not None:
+            progress(len(gone.ids))
+        self.yield_to(head, took)
+        return gone
+
+    def yield_to(self, head: int, took: float) -> None:
+        """Rest, and choose the size of the next batch, by whether others wrote to the log since the last one."""
+        others = self.head >= 0 and head > self.head + 1
+        self.head = head
+        if others:
+            ease(self.engine)
+            fitting = int(self.turn * TURNS[self.engine.dialect.name] / max(took, 1e-6))
+            self.turn = max(min(fitting, self.size, 2 * self.turn), min(SMALLEST, self.size))
+            time.sleep(max(self.pause, REST * took))
+        else:
+            self.turn = min(2 * self.turn, self.size)
+            time.sleep(self.pause)
+
+    def left(self) -> int:
+        """How many rows are due now, counted up to :data:`COUNTED`."""
+        with reading(self.engine) as connection:
+            rows = select(_ARTIFACTS.c.id).where(*due(connection, self.now, self.rules)).limit(COUNTED)
+            return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())
+
+    def conclude(self, left: int) -> None:
+        """Say that the run came to its end, also when there was nothing to do: that the job runs is evidence too."""
+        payload = {
+            "count": self.deleted,
+            "classes": dict(sorted(self.by_class.items())),
+            "batches": self.batches,
+            "cutoff": instant(self.now),
+            **({"left": left} if left else {}),
         }
-        append(connection, [_event("store.pruned", run_id, payload)], sealing)
-    tally.batches += 1
-    tally.deleted += len(rows)
-    tally.by_class.update(classes)
-    if progress is not None:
-        progress(len(rows))
-    return True
+        with writing(self.engine) as connection:
+            append(connection, [self._event("store.prune_completed", payload)], self.sealing)
+
+    def _event(self, type: str, payload: dict[str, Any]) -> AuditRecord:
+        return AuditRecord(type=type, decision_id=self.id, resource="retention", payload=payload, at=self.clock())
 
 
-def _delete(connection: Connection, now: datetime, size: int) -> list[Any]:
-    c = _ARTIFACTS.c
-    ripe = (
-        select(c.id)
-        .where(c.expires_at <= now)
-        .order_by(c.expires_at)
-        .limit(size)
-        .with_for_update(skip_locked=True)  # PostgreSQL: two runs share the work; SQLite ignores it and has one writer
-    )
-    statement = delete(_ARTIFACTS).where(c.id.in_(ripe)).returning(c.id, c.data_class, c.expires_at)
-    return list(connection.execute(statement).all())
+_HEAD: Final = select(func.coalesce(func.max(AuditEvent.seq), -1))
 
 
-def _conclude(engine: Engine, sealing: Sealing, now: datetime, run_id: str, tally: _Tally) -> None:
-    """Say that the run came to its end, also when there was nothing to do: that the job runs is evidence too."""
-    payload = {
-        "count": tally.deleted,
-        "classes": dict(sorted(tally.by_class.items())),
-        "batches": tally.batches,
-        "cutoff": _instant(now),
+def _said(gone: Gone, batch: int, now: datetime) -> dict[str, Any]:
+    return {
+        "count": len(gone.ids),
+        "classes": dict(sorted(gone.classes.items())),
+        "first_expired": instant(gone.first_expired),
+        "last_expired": instant(gone.last_expired),
+        "ids_root": ids_root(gone.ids),
+        "batch": batch,
+        "cutoff": instant(now),
     }
-    with writing(engine) as connection:
-        append(connection, [_event("store.prune_completed", run_id, payload)], sealing)
 
 
-def _event(type: str, run_id: str, payload: dict[str, Any]) -> AuditRecord:
-    return AuditRecord(type=type, decision_id=run_id, resource="retention", payload=payload)
+def _delete(
+    connection: Connection, which: Sequence[ColumnElement[bool]], after: datetime | None, size: int
+) -> Gone | None:
+    """Delete the ``size`` rows that expired first from ``after`` on. By their place in the table: no second look-up by id.
+
+    Beginning at ``after`` and not at the oldest row keeps a long transaction elsewhere from making every batch walk over
+    all the rows that are already deleted.
+    """
+    c = _ARTIFACTS.c
+    place: ColumnElement[Any] = literal_column("ctid" if connection.dialect.name == "postgresql" else "rowid")
+    ripe = select(place).where(*which).order_by(c.expires_at).limit(size)
+    if after is not None:
+        ripe = ripe.where(c.expires_at >= after)
+    if connection.dialect.name == "postgresql":
+        return _on_postgresql(connection, place, ripe.with_for_update(skip_locked=True))
+    returned = (c.id, c.data_class, type_coerce(c.expires_at, String))  # thousands of times that are not looked at
+    rows = connection.execute(delete(_ARTIFACTS).where(place.in_(ripe)).returning(*returned)).all()
+    if not rows:
+        return None
+    ids, classes, times = zip(*rows, strict=True)
+    return Gone(
+        ids=sorted(ids), classes=Counter(classes), first_expired=_read(min(times)), last_expired=_read(max(times))
+    )
 
 
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def _on_postgresql(connection: Connection, place: ColumnElement[Any], ripe: Any) -> Gone | None:
+    """Two runs share the work: each takes rows that the other has not locked. Counting is the server's."""
+    c = _ARTIFACTS.c
+    which = place == func.any(func.array(ripe.scalar_subquery()))
+    went = delete(_ARTIFACTS).where(which).returning(c.id, c.data_class, c.expires_at).cte("went")
+    w = went.c
+    query = select(w.data_class, func.min(w.expires_at), func.max(w.expires_at), func.array_agg(w.id))
+    rows = connection.execute(query.group_by(w.data_class)).all()
+    if not rows:
+        return None
+    names, firsts, lasts, ids = zip(*rows, strict=True)
+    return Gone(
+        ids=sorted(id for some in ids for id in some),
+        classes=Counter({name: len(some) for name, some in zip(names, ids, strict=True)}),
+        first_expired=min(firsts),
+        last_expired=max(lasts),
+    )
 
 
-def _require_zone(now: datetime) -> None:
-    if now.tzinfo is None:
-        raise ValueError("now needs a timezone; use datetime.now(UTC)")
+def _read(stored: str) -> datetime:
+    return datetime.strptime(stored, _TIME_FORMAT).replace(tzinfo=UTC)

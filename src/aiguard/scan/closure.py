@@ -25,12 +25,13 @@ import re2
 from aiguard.scan.recognizer import RecognizerError
 
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001 - the only parser of this syntax there is
-_constants: Any = re._constants  # type: ignore[attr-defined]  # noqa: SLF001
+constants: Any = re._constants  # type: ignore[attr-defined]  # noqa: SLF001
 
 _MEMORY: Final = 256 << 20
 """Budget of the union's program and automaton in bytes, used as far as inputs demand."""
 
 _ANYWHERE: Final = re2._Anchor.UNANCHORED  # noqa: SLF001
+_START: Final = re2._Anchor.ANCHOR_START  # noqa: SLF001
 
 _FLAGS: Final = ((re.IGNORECASE, "i"), (re.DOTALL, "s"), (re.MULTILINE, "m"))
 _ALL: Final = re.IGNORECASE | re.DOTALL | re.MULTILINE
@@ -64,20 +65,20 @@ class NotClosed(RecognizerError):
 
 
 @lru_cache(maxsize=4096)
-def closure(pattern: str) -> str:
+def closure(pattern: str, *, loose: bool = False) -> str:
     """RE2 syntax for the non-empty prefixes of what ``pattern`` matches; ``""`` where it matches nothing but "".
 
-    Raises :class:`NotClosed` for syntax that RE2 and Python do not share.
+    With ``loose``, of what it matches :func:`loosened`. Raises :class:`NotClosed` for syntax that RE2 and Python do not share.
     """
-    items, flags = _parse(pattern)
-    found = _prefixes(items)
-    return _scoped(found, flags) if found else ""
+    items, flags = parse(pattern)
+    found = _prefixes(loosened(items) if loose else items)
+    return scoped(found, flags) if found else ""
 
 
 @lru_cache(maxsize=4096)
 def alphabet_within(pattern: str, allowed: frozenset[str]) -> bool:
     """Whether every character of every match of ``pattern`` is certainly one of ``allowed`` (ASCII)."""
-    items, flags = _parse(pattern)
+    items, flags = parse(pattern)
     return _within(items, allowed, flags)
 
 
@@ -112,6 +113,33 @@ class Tails:
         return len(data) if start < 0 else start
 
 
+class Headed:
+    """:class:`Tails` of one pattern that has a :func:`head`: from each place where it stands, forwards, which costs what stands there.
+
+    ``start`` leaves out what is not yet a whole head. Immutable after construction, so thread-safe.
+    """
+
+    def __init__(self, head: str, patterns: Iterable[str]) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _MEMORY
+        try:
+            self._head = re2.compile(head.encode(), options)._regexp.Match  # noqa: SLF001 - as in Tails
+            union = "|".join(f"(?:{pattern})" for pattern in patterns)
+            self._rest = re2.compile(f"(?:{union})\\z".encode(), options)._regexp.Match  # noqa: SLF001
+        except re2.error:
+            raise NotClosed("a pattern's prefixes are too large for RE2; streams keep everything") from None
+
+    def start(self, data: bytes) -> int:
+        """The byte of ``data`` (UTF-8) from which its end must be held back; ``len(data)`` when nothing must be."""
+        at, size = 0, len(data)
+        while (begin := int(self._head(_ANYWHERE, data, at, size)[0][0])) >= 0:
+            if self._rest(_START, data, begin, size)[0][0] >= 0:
+                return begin
+            at = begin + 1
+        return size
+
+
 class Mentions:
     """Which of ``patterns`` (RE2 syntax) occur in a text. Immutable after construction, so thread-safe."""
 
@@ -133,7 +161,8 @@ class Mentions:
         return [index for index in found if index != self._sentinel]
 
 
-def _parse(pattern: str) -> tuple[Sequence[Any], int]:
+def parse(pattern: str) -> tuple[Sequence[Any], int]:
+    """The parsed items of a pattern and its flags. Raises :class:`NotClosed` for syntax that RE2 and Python do not share."""
     if _AMBIGUOUS.search(pattern):
         raise NotClosed(f"the pattern {pattern[:60]!r} means different things to RE2 and Python; spell it out")
     try:
@@ -145,17 +174,115 @@ def _parse(pattern: str) -> tuple[Sequence[Any], int]:
     return list(parsed), int(parsed.state.flags) & _ALL
 
 
-def _scoped(pattern: str, flags: int, less: int = 0) -> str:
+def scoped(pattern: str, flags: int, less: int = 0) -> str:
+    """``pattern`` in a group under ``flags`` and without those of ``less``."""
     on = "".join(letter for flag, letter in _FLAGS if flags & flag)
     off = "".join(letter for flag, letter in _FLAGS if less & flag)
     return f"(?{on}{'-' + off if off else ''}:{pattern})"
+
+
+LONG: Final = 24
+"""Repeats from which on :func:`loosened` stops counting."""
+
+WIDE: Final = 16
+"""Repeats of something that prose is made of, from which on a pattern has a gap: :func:`head`."""
+
+
+def loosened(items: Sequence[Any], *, begun: bool = False) -> list[Any]:
+    """The same, but that long repeats of things without blanks are not counted any more: more matches, and a far smaller automaton.
+
+    Not so at the beginning, where nothing has spoken for a match yet: there, a text without blanks would never end.
+    """
+    found: list[Any] = []
+    for item in items:
+        op, value = str(item[0]), item[1]
+        if op == "BRANCH":
+            found.append((item[0], (value[0], [loosened(branch, begun=begun) for branch in value[1]])))
+        elif op == "SUBPATTERN":
+            found.append((item[0], (*value[:3], loosened(value[3], begun=begun))))
+        elif op in {"MAX_REPEAT", "MIN_REPEAT"}:
+            low, high, repeated = value
+            if begun and high >= LONG and not _takes_blanks(repeated):
+                low, high = min(low, 1), constants.MAXREPEAT
+            found.append((item[0], (low, high, loosened(repeated, begun=begun))))
+            begun = begun or low > 0
+            continue
+        else:
+            found.append(item)
+        begun = begun or op != "AT"
+    return found
+
+
+def head(pattern: str, run: frozenset[str] = frozenset()) -> tuple[str, str] | None:
+    """What every match of ``pattern`` begins with, up to its first gap (a long repeat of something that a blank is part of), and its closure.
+
+    Backwards from the end of a text, any prose could stand in a gap, so a closure with one is costly to look for; where no head stands, there
+    is no need to. The closure is ``""`` where all of the head is certainly of characters of ``run``. None for a pattern without a gap, and for one that begins with it. Raises :class:`NotClosed` as :func:`closure` does.
+    """
+    items, flags = parse(pattern)
+    found, gap = _head(loosened(items))
+    if not gap or not found:
+        return None
+    return scoped(_sequence(found), flags), "" if _within(found, run, flags) else scoped(_prefixes(found), flags)
+
+
+def _head(items: Sequence[Any]) -> tuple[list[Any], bool]:
+    """A sequence up to its first gap, and whether it has one."""
+    found: list[Any] = []
+    for item in items:
+        op, value = str(item[0]), item[1]
+        if op == "BRANCH":
+            ways = [_head(branch) for branch in value[1]]
+            if any(gap for _, gap in ways):
+                return [*found, (item[0], (value[0], [way for way, _ in ways]))] if all(
+                    way for way, _ in ways
+                ) else found, True
+        elif op == "SUBPATTERN":
+            inner, gap = _head(value[3])
+            if gap:
+                return [*found, (item[0], (*value[:3], inner))] if inner else found, True
+        elif op in {"MAX_REPEAT", "MIN_REPEAT"}:
+            _, high, repeated = value
+            if (high >= WIDE and _takes_blanks(repeated)) or _head(repeated)[1]:
+                return found, True
+        found.append(item)
+    return found, False
+
+
+def _takes_blanks(items: Sequence[Any]) -> bool:
+    for item in items:
+        op, value = str(item[0]), item[1]
+        if op == "ANY" or (op == "NOT_LITERAL" and value != ord(" ")) or (op == "IN" and _has_blank(value)):
+            return True
+        if op in {"MAX_REPEAT", "MIN_REPEAT"} and _takes_blanks(value[2]):
+            return True
+        if op == "SUBPATTERN" and _takes_blanks(value[3]):
+            return True
+        if op == "BRANCH" and any(map(_takes_blanks, value[1])):
+            return True
+    return False
+
+
+def _has_blank(items: Sequence[Any]) -> bool:
+    negated = found = False
+    for item in items:
+        op, value = str(item[0]), item[1]
+        if op == "NEGATE":
+            negated = True
+        elif op == "LITERAL":
+            found = found or value == ord(" ")
+        elif op == "RANGE":
+            found = found or value[0] <= ord(" ") <= value[1]
+        else:
+            found = found or str(value) in {"CATEGORY_SPACE", "CATEGORY_NOT_DIGIT", "CATEGORY_NOT_WORD"}
+    return found != negated
 
 
 def _prefixes(items: Sequence[Any]) -> str:
     """Non-empty prefixes of a sequence; "" when there are none."""
     found = ""
     for item in reversed(items):
-        here, whole = _prefixes_of(item), _emit(item)
+        here, whole = _prefixes_of(item), emit(item)
         rest = f"{whole}{found}" if found else ""
         found = "|".join(filter(None, (here, rest)))
         found = f"(?:{found})" if found else ""
@@ -168,7 +295,7 @@ def _prefixes_of(item: Any) -> str:
         return ""
     if op == "SUBPATTERN":
         inner = _prefixes(value[3])
-        return _scoped(inner, value[1] & _ALL, value[2] & _ALL) if inner else ""
+        return scoped(inner, value[1] & _ALL, value[2] & _ALL) if inner else ""
     if op == "BRANCH":
         return "|".join(filter(None, map(_prefixes, value[1])))
     if op in {"MAX_REPEAT", "MIN_REPEAT"}:
@@ -176,19 +303,19 @@ def _prefixes_of(item: Any) -> str:
         inner = _prefixes(repeated)
         if not inner or high == 0:
             return ""
-        if high is _constants.MAXREPEAT:
+        if high is constants.MAXREPEAT:
             return f"(?:{_sequence(repeated)})*{inner}"
         if len(repeated) == 1 and _single(repeated[0]):
-            return f"{_emit(repeated[0])}{{1,{high}}}"
+            return f"{emit(repeated[0])}{{1,{high}}}"
         return f"(?:{_sequence(repeated)}){{0,{high - 1}}}{inner}" if high > 1 else inner
-    return _emit(item)
+    return emit(item)
 
 
 def _sequence(items: Sequence[Any]) -> str:
-    return "".join(map(_emit, items))
+    return "".join(map(emit, items))
 
 
-def _emit(item: Any) -> str:
+def emit(item: Any) -> str:
     """One parsed item in RE2 syntax again."""
     op, value = str(item[0]), item[1]
     if op == "LITERAL":
@@ -204,12 +331,12 @@ def _emit(item: Any) -> str:
     if op == "BRANCH":
         return "(?:" + "|".join(map(_sequence, value[1])) + ")"
     if op == "SUBPATTERN":
-        return _scoped(_sequence(value[3]), value[1] & _ALL, value[2] & _ALL)
+        return scoped(_sequence(value[3]), value[1] & _ALL, value[2] & _ALL)
     if op in {"MAX_REPEAT", "MIN_REPEAT"}:
         low, high, repeated = value
         if high == 0:
             return "(?:)"
-        upper = "" if high is _constants.MAXREPEAT else str(high)
+        upper = "" if high is constants.MAXREPEAT else str(high)
         return f"(?:{_sequence(repeated)}){{{low},{upper}}}"
     raise NotClosed(f"{op.lower()} in a pattern cannot be taken apart; RE2 does not have it")
 

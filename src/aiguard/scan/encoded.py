@@ -1,4 +1,4 @@
-"""Text inside text: base64, hexadecimal and percent-encoded segments, decoded to bounded depth and size.
+"""Text inside text: base64, hexadecimal, percent-encoded segments and HTML entities, decoded to bounded depth and size.
 
 A segment counts only when what it decodes to is text (UTF-8 without control characters), so that hashes, keys and
 images are left alone. Whatever is found inside belongs to the whole segment: there is no telling which of its
@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -21,11 +22,12 @@ MAX_SEGMENT: Final = 1 << 20
 """Characters of one segment that are decoded; what a longer one holds beyond is not looked into."""
 
 # What a text must contain for :func:`segments` to have anything to do; RE2 syntax, for the engine's set.
-TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}"
+TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&#?[A-Za-z0-9]{2,8};"
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-]{20,}={0,2}")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
-_PERCENT: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%\-]{3,}")
+_RUN: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%#;\-]{3,}")
+_ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
 _ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -56,13 +58,17 @@ def segments(text: str) -> list[Segment]:
 
 def _decode(text: str) -> list[tuple[int, int, str]]:
     found: list[tuple[int, int, str]] = []
-    if "%" in text:
-        for match in _PERCENT.finditer(text):  # whole runs, so that no run is read twice
-            if _ESCAPED.search(match[0]) is None:
-                continue
-            inner = _readable(unquote_to_bytes(match[0][:MAX_SEGMENT]))
-            if inner is not None and inner != match[0]:
-                found.append((match.start(), match.end(), inner))
+    if "%" in text or "&" in text:
+        for match in _RUN.finditer(text):  # whole runs, so that no run is read twice
+            run = match[0][:MAX_SEGMENT]
+            if _ESCAPED.search(run) is not None:
+                inner = _readable(unquote_to_bytes(run))
+                if inner is not None and inner != match[0]:
+                    found.append((match.start(), match.end(), inner))
+            if _ENTITY.search(run) is not None:
+                inner = _readable(unescape(run).encode("utf-8", "replace"))
+                if inner is not None and inner != match[0]:
+                    found.append((match.start(), match.end(), inner))
     for match in _BASE64.finditer(text):
         run = match[0][:MAX_SEGMENT]
         inner = _readable(binascii.unhexlify(run)) if _HEX.fullmatch(run) else _base64(run)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
-
-import re2
 
 from aiguard.errors import AIGuardError
 from aiguard.scan.encoded import TRIGGER, Segment, segments
+from aiguard.scan.prefilter import Overflow, Prefilter, Words, coarse
+from aiguard.scan.program import Search, searcher
 from aiguard.scan.recognizer import Recognizer, RecognizerError, compile_pattern
-from aiguard.scan.views import Reading, readings
+from aiguard.scan.views import Reading, compacted, readings
 from aiguard.scan.window import Window
 from aiguard.scan.words import last, preceding, spaced, trigger, words
 from aiguard.types import Finding
@@ -21,11 +23,13 @@ from aiguard.types import Finding
 THRESHOLD: Final = 0.5
 """Findings that score less are not reported."""
 
-_SET_MEMORY: Final = 96 << 20
-"""Budget of the set's DFA cache in bytes; it is used only as far as inputs demand. Beyond it a scan is refused."""
+Allowed = Callable[[str, str], bool]
+"""``(type, value)``: whether a value that was found may stay unreported."""
+
+REMEMBERED_KEYS: Final = 1024
+"""Keys of which is remembered which recognizers they speak for: an application's own repeat with every row."""
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_TRAILING_REPEAT: Final = re.compile(r"(\{\d+),\d+\}(\\b)?$")
 
 
 class ScanFailed(AIGuardError):
@@ -35,22 +39,22 @@ class ScanFailed(AIGuardError):
 class _Compiled:
     """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
 
-    __slots__ = ("_context", "_deny", "_program", "_trigger", "recognizer")
+    __slots__ = ("_context", "_deny", "_search", "_trigger", "recognizer")
 
     def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
         self.recognizer = recognizer
-        self._program: re2._Regexp | None = None if lazy else compile_pattern(recognizer)
-        self._trigger: re2._Regexp | None = None
+        self._search: Search | None = None if lazy else searcher(compile_pattern(recognizer))
+        self._trigger: Search | None = None
         self._context: tuple[re.Pattern[str] | None] | None = None
         self._deny: tuple[re.Pattern[str] | None] | None = None
 
     # Compiled at first use; two threads may both compile, and keep the same thing.
 
     @property
-    def program(self) -> re2._Regexp:
-        if self._program is None:
-            self._program = compile_pattern(self.recognizer)
-        return self._program
+    def search(self) -> Search:
+        if self._search is None:
+            self._search = searcher(compile_pattern(self.recognizer))
+        return self._search
 
     @property
     def context(self) -> re.Pattern[str] | None:
@@ -67,9 +71,13 @@ class _Compiled:
     def said(self, data: bytes) -> list[int]:
         """Where words that may speak for a value end, in bytes."""
         if self._trigger is None:
-            self._trigger = compile_pattern(self.recognizer, trigger(self.recognizer.context))
-        ends = [match.end() for match in self._trigger.finditer(data)]
-        return [end - 1 if data[end - 1] < 0x80 else end for end in ends]
+            self._trigger = searcher(compile_pattern(self.recognizer, trigger(self.recognizer.context)))
+        search, ends = self._trigger, []
+        end = search(data, 0)[0][1]
+        while end > 0:
+            ends.append(end - 1 if data[end - 1] < 0x80 else end)
+            end = search(data, end)[0][1]
+        return ends
 
     def score(self, text: str, start: int, end: int, key: str) -> float:
         """What the match ``start..end`` is worth, by the words before it and the key above it."""
@@ -123,6 +131,8 @@ class Engine:
     def __init__(self, recognizers: Iterable[Recognizer], *, threshold: float = THRESHOLD, lazy: bool = False) -> None:
         self._compiled = tuple(_Compiled(recognizer, lazy=lazy) for recognizer in recognizers)
         self._threshold = threshold
+        self._floors: Mapping[str, float] = {}
+        self._allowed: Allowed | None = None
         self._types = frozenset(compiled.recognizer.type for compiled in self._compiled)
         self._priority = {compiled.recognizer.name: compiled.recognizer.priority for compiled in self._compiled}
         self._order = {name: index for index, name in enumerate(self._priority)}
@@ -131,40 +141,33 @@ class Engine:
         self._index()
 
     def _index(self) -> None:
-        """Build the sets: which recognizers can find anything, by their pattern or, where words decide, by the words.
+        """Build the filters: which recognizers can find anything, by their pattern or, where words decide, by the words.
 
-        Patterns that need words before them would only tell the set that there are figures, at the price of a large
-        automaton; so those recognizers are looked up by their words, and a key is looked up in a set of its own.
+        Patterns that need words before them would only tell the filter that there are figures, at the price of a large
+        automaton; so those recognizers are looked up by their words.
         """
-        self._set, self._keys = _new_set(), _new_set()
-        self._by_hit: list[list[_Compiled]] = []
-        self._by_key: list[list[_Compiled]] = []
-        self._alone = _new_set()
-        self._by_alone: list[list[_Compiled]] = []
+        strong: dict[bytes, list[_Compiled]] = {}
+        alone: dict[bytes, list[_Compiled]] = {}
+        worded: dict[tuple[str, ...], list[_Compiled]] = {}
         self._longest_alone = 0
-        alone: dict[str, int] = {}
-        hits: dict[str, int] = {}
-        keys: dict[str, int] = {}
         for compiled in self._compiled:
             recognizer = compiled.recognizer
-            strong = recognizer.base_score >= self._threshold
-            worded = bool(recognizer.context) and recognizer.context_score >= self._threshold
-            if strong:
-                # The set only has to over-approximate: without a trailing upper bound its automaton stays small.
-                _add(self._set, _TRAILING_REPEAT.sub(r"\1}", recognizer.pattern), hits, self._by_hit, compiled)
-            elif worded:
-                _add(self._set, trigger(recognizer.context), hits, self._by_hit, compiled)
-                _add(self._keys, trigger(recognizer.context), keys, self._by_key, compiled)
-            if not strong and recognizer.alone_score >= self._threshold:
-                _add(self._alone, _TRAILING_REPEAT.sub(r"\1}", recognizer.pattern), alone, self._by_alone, compiled)
+            if recognizer.base_score >= self._threshold:
+                strong.setdefault(coarse(recognizer.pattern), []).append(compiled)
+                continue
+            if recognizer.context and recognizer.context_score >= self._threshold:
+                worded.setdefault(recognizer.context, []).append(compiled)
+            if recognizer.alone_score >= self._threshold:
+                alone.setdefault(coarse(recognizer.pattern), []).append(compiled)
                 self._longest_alone = max(self._longest_alone, recognizer.max_length)
-        self._encoded = self._set.Add(TRIGGER.encode())
-        self._sentinel = self._set.Add(b"")
-        self._keys.Add(b"")
-        self._alone.Add(b"")
-        self._set.Compile()
-        self._alone.Compile()
-        self._keys.Compile()
+        self._by_pattern = tuple(strong.values())
+        self._encoded = len(strong)
+        self._patterns = Prefilter([*strong, TRIGGER.encode()])
+        self._by_word = tuple(worded.values())
+        self._words = Words(worded)
+        self._by_alone = tuple(alone.values())
+        self._alone = Prefilter([*alone])
+        self._under = lru_cache(maxsize=REMEMBERED_KEYS)(self._speaking)
 
     @property
     def types(self) -> frozenset[str]:
@@ -175,6 +178,29 @@ class Engine:
     def threshold(self) -> float:
         """Findings that score less are not reported."""
         return self._threshold
+
+    def threshold_of(self, recognizer: Recognizer) -> float:
+        """What a finding of ``recognizer`` must score to be reported; above 1 where it is not looked for."""
+        return self._floors.get(recognizer.name, self._threshold)
+
+    def tuned(self, floors: Mapping[str, float], *, allowed: Allowed | None = None) -> Engine:
+        """This engine with other thresholds, sharing everything that was compiled.
+
+        Args:
+            floors: threshold by recognizer name, at least this engine's; above 1 switches a recognizer off.
+            allowed: whether a value of a type is let through unreported.
+
+        Raises :class:`RecognizerError` for a name that is not a recognizer's, or a threshold below the engine's.
+        """
+        for name, floor in floors.items():
+            if name not in self._priority:
+                raise RecognizerError(f"no recognizer is named {name!r}")
+            if floor < self._threshold:
+                raise RecognizerError(f"recognizer {name!r}: this engine was built for scores from {self._threshold:g}")
+        other = copy.copy(self)
+        types = frozenset(each.type for each in self.recognizers if floors.get(each.name, self._threshold) <= 1)
+        other.__dict__.update(_floors=dict(floors), _allowed=allowed, _types=types)
+        return other
 
     @property
     def recognizers(self) -> tuple[Recognizer, ...]:
@@ -187,23 +213,36 @@ class Engine:
         Findings of different types may overlap in part; redaction takes their union. ``context`` is the key or column
         head of the value. Raises :class:`ScanFailed` when the text could not be scanned.
         """
-        key = spaced(context) if context else ""
-        by_key = self._under(key) if key else ()
+        key, by_key = self._under(context) if context else ("", ())
         found: list[Finding] = []
         encoded = False
         for view in readings(text):
             encoded = self._scan(view, key, by_key, found) or encoded
+        if not found and not context and self._longest_alone:
+            compact = compacted(text)
+            if compact is not None:
+                self._scan(compact, "", (), found)
         return self._settle(text, key, by_key, found, encoded=encoded)
+
+    def silent(self, data: bytes) -> bool:
+        """Whether certainly nothing is found in a text under no key, of which this is a part: no value, word or encoded segment.
+
+        What only a whole text can be is not asked. False also where it could not be told.
+        """
+        try:
+            return not self._patterns.hits(data) and not self._words.hits(data)
+        except Overflow:
+            return False
 
     def look(self, view: Reading, window: Window, found: list[Finding], *, context: str = "") -> bool:
         """Add what is found in a ``window`` of one reading, unresolved; True where there may be encoded segments."""
-        key = spaced(context) if context else ""
-        return self._scan(view, key, self._under(key) if key else (), found, window)
+        key, by_key = self._under(context) if context else ("", ())
+        return self._scan(view, key, by_key, found, window)
 
     def settle(self, text: str, found: list[Finding], *, context: str = "", encoded: bool) -> list[Finding]:
         """The findings of ``text`` from what :meth:`look` found in its readings; ``found`` is used up."""
-        key = spaced(context) if context else ""
-        return self._settle(text, key, self._under(key) if key and encoded else (), found, encoded=encoded)
+        key, by_key = self._under(context) if context and encoded else ("", ())
+        return self._settle(text, key, by_key, found, encoded=encoded)
 
     def _settle(
         self, text: str, key: str, by_key: Sequence[_Compiled], found: list[Finding], *, encoded: bool
@@ -224,19 +263,28 @@ class Engine:
                 plain[span] = {text[finding.start : finding.end] for finding in inside if finding.end <= segment.end}
             self._scan_segment(segment, key, by_key, plain[span], found)
 
-    def _under(self, key: str) -> Sequence[_Compiled]:
-        """The recognizers that the words of a key speak for."""
-        hits = self._keys.Match(encode(key))
-        if not hits:
-            raise ScanFailed("the set of context words ran out of memory, so the text was not scanned; refuse it")
-        return [compiled for index in hits if index < len(self._by_key) for compiled in self._by_key[index]]
+    def _speaking(self, context: str) -> tuple[str, Sequence[_Compiled]]:
+        """A key as words, and the recognizers that they speak for."""
+        key = spaced(context)
+        return key, tuple(self._said(encode(key))) if key else ()
+
+    def _said(self, data: bytes) -> Sequence[_Compiled]:
+        """The recognizers that words somewhere in a text may speak for."""
+        try:
+            return [compiled for index in self._words.hits(data) for compiled in self._by_word[index]]
+        except Overflow:
+            raise ScanFailed(
+                "the set of context words ran out of memory, so the text was not scanned; refuse it"
+            ) from None
 
     def _standing_alone(self, data: bytes) -> Sequence[_Compiled]:
         """The recognizers that may take the whole of a short text for their value."""
-        hits = self._alone.Match(data)
-        if not hits:
-            raise ScanFailed("the set of whole values ran out of memory, so the text was not scanned; refuse it")
-        return [compiled for index in hits if index < len(self._by_alone) for compiled in self._by_alone[index]]
+        try:
+            return [compiled for index in self._alone.hits(data) for compiled in self._by_alone[index]]
+        except Overflow:
+            raise ScanFailed(
+                "the set of whole values ran out of memory, so the text was not scanned; refuse it"
+            ) from None
 
     def _scan_segment(
         self, segment: Segment, key: str, by_key: Sequence[_Compiled], plain: set[str], found: list[Finding]
@@ -265,19 +313,21 @@ class Engine:
         text = view.text
         ascii_only = text.isascii()
         data = text.encode("ascii") if ascii_only else encode(text)
-        hits = self._set.Match(data)
-        if not hits or self._sentinel not in hits:
-            raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it")
+        try:
+            hits = self._patterns.hits(data)
+        except Overflow:
+            raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it") from None
+        said = self._said(data)
         size = len(text.strip()) if self._longest_alone and not key and (window is None or window.alone) else 0
         alone = self._standing_alone(data) if 0 < size <= self._longest_alone else ()
-        if len(hits) == 1 and not by_key and not alone:
+        if not (hits or said or by_key or alone):
             return False
         encoded = self._encoded in hits
         offsets = None if ascii_only else _Offsets(data)
         same = view.text is view.original
-        searched = [compiled for index in hits if index < self._encoded for compiled in self._by_hit[index]]
-        if by_key or alone:
-            searched = list(dict.fromkeys((*searched, *by_key, *alone)))
+        searched = [compiled for index in hits if index < self._encoded for compiled in self._by_pattern[index]]
+        if said or by_key or alone:
+            searched = list(dict.fromkeys((*searched, *said, *by_key, *alone)))
         for compiled in searched:
             for start, end, score in self._search(compiled, text, data, offsets, key, size, window):
                 span = (start, end) if same else view.span(start, end)
@@ -306,57 +356,63 @@ class Engine:
 
         ``size`` is the length of the stripped text where it stands under no key (0 where it cannot matter).
         """
-        recognizer, program = compiled.recognizer, compiled.program
-        group = 1 if program.groups else 0
+        recognizer, search = compiled.recognizer, compiled.search
         found: list[tuple[int, int, float]] = []
-        position, length, threshold = 0, len(data), self._threshold
+        position, length, threshold = 0, len(data), self.threshold_of(recognizer)
         may_be_alone = recognizer.alone_score >= threshold and 0 < size <= recognizer.max_length
         if not may_be_alone and max(recognizer.base_score, recognizer.context_score) < threshold:
             return found  # it could only be the whole text, and is not
         words_first = recognizer.base_score < threshold and not may_be_alone
         said: list[int] | None = None
-        if words_first and not group and not (key and last(compiled.context, key) >= 0):
-            said = compiled.said(data)
-            reach = 4 * recognizer.context_window + 4
+        by_words = words_first and not (key and last(compiled.context, key) >= 0)
+        reach = recognizer.context_window + 4
         if window is not None:
             position, length = window.begin, window.stop
         if offsets is not None:
             offsets.rewind()
         while position < length:
-            match = program.search(data, position)
-            if match is None or match.start() >= length:
+            spans = search(data, position)
+            begin = spans[0][0]
+            if begin < 0 or begin >= length:
                 break
-            left, right = match.span(group)
-            if said is not None:  # a value that no word is near, nor any value before the next word
-                nearest = bisect_left(said, left - reach)
-                if nearest == len(said):
-                    break
-                if said[nearest] > left:
+            left, right = spans[-1]  # the only group, or all of it
+            if by_words and len(spans) == 1:  # a value that no word is near, nor any value before the next word
+                if said is None:
+                    said = compiled.said(data)  # only now: most texts have such words and no such value
+                nearest = bisect_right(said, left)
+                if not nearest or _far(data, said[nearest - 1], left, reach):
+                    if nearest == len(said):
+                        break
                     position = max(_following(data, left), said[nearest])
                     continue
             start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
-            if words_first and compiled.score(text, start, end, key) < threshold:
+            worth = compiled.score(text, start, end, key) if words_first else 1.0
+            if worth < threshold:
                 # The words before it decide, and they are the same for every start within a run of figures.
                 numeric = not any(char.isalpha() for char in text[start:end])
                 if numeric and window is not None:
-                    window.step(data, match.start(), left, start, end)
-                position = _following(data, right - 1 if numeric else match.start())
+                    window.step(data, begin, left, start, end)
+                position = _following(data, right - 1 if numeric else begin)
                 continue
             accepted = compiled.accept(text, start, end)
-            score = compiled.score(text, start, accepted, key) if accepted else 0.0
-            if score < threshold:
-                position = _following(data, match.start())
+            if not accepted:
+                worth = 0.0
+            elif not words_first:
+                worth = compiled.score(text, start, accepted, key)
+            if worth < threshold:
+                position = _following(data, begin)
                 continue
             if recognizer.extend is not None:
                 if window is not None and not window.last and not recognizer.extended(text, start, accepted):
-                    window.wait(data, match.start(), left, start, accepted, recognizer)
+                    window.wait(data, begin, left, start, accepted, recognizer)
                     break
                 accepted = max(accepted, recognizer.extend(text, start, accepted))
-            found.append((start, accepted, score))
+            if self._allowed is None or not self._allowed(recognizer.type, text[start:accepted]):
+                found.append((start, accepted, worth))
             if window is not None:
-                window.step(data, match.start(), left, start, accepted)
+                window.step(data, begin, left, start, accepted)
             if accepted == end:
-                position = max(right, match.start() + 1)
+                position = max(right, begin + 1)
             else:
                 position = accepted if offsets is None else left + len(encode(text[start:accepted]))
         return found
@@ -392,19 +448,11 @@ class Engine:
         return kept
 
 
-def _new_set() -> re2.Set:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _SET_MEMORY
-    return re2.Set.SearchSet(options)
-
-
-def _add(to: re2.Set, pattern: str, seen: dict[str, int], by_index: list[list[_Compiled]], compiled: _Compiled) -> None:
-    """Add ``pattern`` once, and ``compiled`` to what it stands for."""
-    if pattern not in seen:
-        seen[pattern] = to.Add(pattern.encode())
-        by_index.append([])
-    by_index[seen[pattern]].append(compiled)
+def _far(data: bytes, said: int, left: int, reach: int) -> bool:
+    """Whether more than ``reach`` characters stand between the bytes ``said`` and ``left``."""
+    if left - said <= reach:
+        return False
+    return left - said > 4 * reach or len(data[said:left].decode("utf-8", "ignore")) > reach
 
 
 def _following(data: bytes, position: int) -> int:
@@ -453,7 +501,10 @@ def _word(char: str) -> bool:
 
 def _edge(text: str, index: int) -> bool:
     """Whether a value may begin or end at ``index``: no word or number goes on across it."""
-    return index <= 0 or index >= len(text) or not (_word(text[index - 1]) and _word(text[index]))
+    if index <= 0 or index >= len(text):
+        return True
+    left, right = text[index - 1], text[index]
+    return not (left.isalnum() and right.isalnum() and _word(left) and _word(right))
 
 
 def _goes_on(text: str, index: int, stops: str) -> bool:

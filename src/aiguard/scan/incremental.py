@@ -5,7 +5,7 @@ After every chunk the end of the text is held back from the first character that
 * a match of a pattern that may go on (the patterns' prefix closures, :mod:`aiguard.scan.closure`);
 * a run of characters that an encoded segment may be made of, which is decoded as a whole or not at all;
 * a match that a recognizer carries on past its pattern (a private key up to its END line);
-* a text that may be nothing but one value, for recognizers that want it alone;
+* a text that may be nothing but one value, for recognizers that want it alone, or nothing but a number in groups;
 * token-like text, where a vault's tokens are looked for.
 
 What stands before that point is looked at once, with as much text before it as context words may use, in all three
@@ -15,6 +15,7 @@ it goes on as if it had never stopped.
 
 from __future__ import annotations
 
+import copy
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -23,10 +24,10 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
-from aiguard.scan.closure import Mentions, NotClosed, Tails, alphabet_within, closure
+from aiguard.scan.closure import Headed, Mentions, NotClosed, Tails, alphabet_within, closure, head
 from aiguard.scan.engine import Engine, ScanFailed, encode
 from aiguard.scan.recognizer import Recognizer
-from aiguard.scan.views import FOLD, TAGS
+from aiguard.scan.views import FOLD, TAGS, figures
 from aiguard.scan.window import Window
 from aiguard.scan.words import trigger
 from aiguard.types import Detector, Finding
@@ -34,7 +35,7 @@ from aiguard.types import Detector, Finding
 MAX_HELD: Final = 1 << 20
 """Characters that a stream holds back before it refuses: more than any value, and as much as a segment is decoded."""
 
-_RUN_CLASS: Final = r"[A-Za-z0-9_.~@:/?&=+%\-]"
+_RUN_CLASS: Final = r"[A-Za-z0-9_.~@:/?&=+%#;\-]"
 _RUN: Final = re.compile(f"{_RUN_CLASS}+")
 _IN_RUN: Final = frozenset(char for char in map(chr, range(128)) if _RUN.match(char))
 _TAG: Final = re.compile("[\U000e0020-\U000e007e]")
@@ -66,12 +67,17 @@ class _Plan:
     mentions: Mentions
     worded: tuple[Tails, ...]
     """For each recognizer that does: nothing is held for it while none of its words stands near."""
+    heads: Mentions
+    gapped: tuple[Headed, ...]
+    """For each recognizer whose pattern has a gap, which any text could stand in: nothing is held for it where its head does not stand."""
     lone: Tails
     """For recognizers that only ever report a whole text."""
     longest_lone: int
     opening: int
     """Characters at the beginning that are held whole, for recognizers whose search differs in short texts."""
     look_behind: int
+    quick: bool
+    """Whether the engine's own set says where a word of any of ``worded`` stands."""
 
 
 @lru_cache(maxsize=32)
@@ -80,29 +86,44 @@ def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
     patterns = [_RUN_CLASS + "+", *also]
     lone: list[Recognizer] = []
     worded: list[tuple[str, Tails]] = []
+    gapped: list[tuple[str, Headed]] = []
     opening = 0
+    quick = True
     try:
         for recognizer in engine.recognizers:
-            if not alphabet_within(recognizer.pattern, _IN_RUN):
-                held = [closure(recognizer.pattern)]
+            threshold = engine.threshold_of(recognizer)
+            if max(recognizer.base_score, recognizer.context_score, recognizer.alone_score) < threshold:
+                continue  # it reports nothing, so nothing waits for it
+            speaks = recognizer.context and recognizer.context_score >= threshold
+            only_whole = recognizer.base_score < threshold and not speaks
+            if not only_whole and not alphabet_within(recognizer.pattern, _IN_RUN):
+                held = [closure(recognizer.pattern, loose=True)]
                 if "." in recognizer.not_before:  # a full stop after a match speaks only with what follows it
                     held.append(f"(?:{recognizer.pattern})\\.")
-                if _needs_words(recognizer, engine.threshold):
+                if _needs_words(recognizer, threshold):
                     worded.append((trigger(recognizer.context), Tails(held)))
+                    quick = quick and recognizer.base_score < engine.threshold
+                elif (begins := head(recognizer.pattern, _IN_RUN)) is not None:
+                    patterns.append(begins[1])
+                    exact = [closure(recognizer.pattern), *held[1:]]
+                    gapped.append((begins[0], Headed(begins[0], exact)))
                 else:
                     patterns += held
             if recognizer.alone_score:
                 lone.append(recognizer)
-                if recognizer.context and recognizer.base_score < engine.threshold and not _spoken(recognizer):
+                if recognizer.context and recognizer.base_score < threshold and not _spoken(recognizer):
                     opening = max(opening, recognizer.max_length)
         return _Plan(
             tails=Tails(patterns),
             mentions=Mentions([pattern for pattern, _ in worded]),
             worded=tuple(tails for _, tails in worded),
+            heads=Mentions([pattern for pattern, _ in gapped]),
+            gapped=tuple(tails for _, tails in gapped),
             lone=Tails([closure(recognizer.pattern) for recognizer in lone]),
             longest_lone=max((recognizer.max_length for recognizer in lone), default=0),
             opening=opening,
             look_behind=max((recognizer.context_window for recognizer in engine.recognizers), default=0) + 2,
+            quick=quick,
         )
     except NotClosed:
         return None
@@ -166,6 +187,9 @@ class _Reading:
         if plan.worded:
             for index in range(len(plan.worded)) if keyed else plan.mentions.of(data):
                 at = min(at, plan.worded[index].start(data))
+        if plan.gapped:
+            for index in plan.heads.of(data):
+                at = min(at, plan.gapped[index].start(data))
         at = at if len(data) == len(self.text) else len(data[:at].decode())
         if plan.longest_lone and self.alone and not keyed:
             value = self.text.lstrip()
@@ -175,6 +199,15 @@ class _Reading:
             ):
                 at = min(at, blank)
         return len(self.original) if at >= len(self.text) else max(0, self.span(at, at + 1)[0])
+
+    def fork(self) -> _Reading:
+        other = copy.copy(self)
+        other.part()
+        return other
+
+    def part(self) -> None:
+        """After a copy: share nothing that changes."""
+        self._ends = None if self._ends is None else list(self._ends)
 
     def window(self, cut: int, *, last: bool) -> Window:
         stop = len(self.tail) + (cut if self.table is None else len(self.original[:cut].translate(self.table)))
@@ -230,6 +263,8 @@ class IncrementalScan:
         self._in_run = True
         self._waiting: tuple[_Reading, Recognizer, int, int] | None = None
         self._closed = False
+        # Whether a chunk may go the short way: one reading is enough, and nothing is looked for beside recognizers.
+        self._plain = self._plan is not None and self._plan.quick and not context and literals is None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._held} characters held{', buffered' if self.buffered else ''})"
@@ -243,6 +278,23 @@ class IncrementalScan:
     def held(self) -> int:
         """Characters that are held back."""
         return self._held
+
+    def fork(self) -> IncrementalScan:
+        """Another scan of the same text so far, which goes on by itself."""
+        other = copy.copy(self)
+        other.part()
+        return other
+
+    def part(self) -> None:
+        """After a copy: share nothing that changes."""
+        waiting = None if self._waiting is None else self._waiting[0]
+        forked = {id(reading): reading.fork() for reading in self._readings()}
+        self._raw = forked[id(self._raw)]
+        self._fold = None if self._fold is None else forked[id(self._fold)]
+        self._tags = None if self._tags is None else forked[id(self._tags)]
+        self._later = list(self._later)
+        if self._waiting is not None:
+            self._waiting = (forked[id(waiting)], *self._waiting[1:])
 
     def feed(self, chunk: str) -> Piece:
         """The part of the text that the chunk settled, often empty."""
@@ -264,9 +316,16 @@ class IncrementalScan:
             if self._plan is None or self._engine is None:
                 found = list(self._detector.detect(text, context=self._context))
                 return Piece(text, [*found, *(self._literals(text) if self._literals else ())])
+            if self._in_groups(text):
+                found = self._engine.detect(text)
+                return Piece(text, [*found, *(self._literals(text) if self._literals else ())])
             return self._release(self._engine, self._plan, len(text), last=True)
         finally:
             self._close()
+
+    def _in_groups(self, text: str) -> bool:
+        """Whether what has arrived may be nothing but a number in groups, which is read as a whole."""
+        return self._raw.alone and not self._context and bool(text.strip()) and figures(text)
 
     def _close(self) -> None:
         self._closed = True
@@ -284,7 +343,13 @@ class IncrementalScan:
         self._later.append(chunk)
         if self._plan is None or self._engine is None or (self._in_run and _RUN.fullmatch(chunk)):
             return _NOTHING  # as long as a run goes on, none of it can be let go
+        if self._plain and not self._raw.alone and chunk.isascii() and not (self._fold or self._tags or self._waiting):
+            piece = self._pass(self._engine, self._plan)
+            if piece is not None:
+                return piece
         self._flush()
+        if self._in_groups(self._raw.original):
+            return _NOTHING
         if self._waiting is not None:
             reading, recognizer, start, end = self._waiting
             if not recognizer.extended(reading.text, start, end):
@@ -300,6 +365,36 @@ class IncrementalScan:
         # What is left is all run, or nothing: the run's beginning is then held until it ends.
         self._in_run = self._waiting is None and (not self._held or _RUN.fullmatch(self._raw.original) is not None)
         return piece
+
+    def _pass(self, engine: Engine, plan: _Plan) -> Piece | None:
+        """The short way for the most common chunk, where nothing stands that a recognizer or a word of its context could match.
+
+        It gives what the long way gives. None, and nothing is changed, where that has to be gone.
+        """
+        raw, later = self._raw, self._later
+        text = raw.text + (later[0] if len(later) == 1 else "".join(later))
+        if not text.isascii():
+            return None
+        data = text.encode()
+        if not engine.silent(data) or (plan.gapped and plan.heads.of(data)):
+            return None
+        self._later = []
+        begin, size = len(raw.tail), len(text)
+        at = plan.tails.start(data)
+        if at < size and text[at] in _IN_RUN:
+            while at > begin and text[at - 1] in _IN_RUN:
+                at -= 1
+        if at <= begin:
+            at = begin
+            raw.text, out = text, _NOTHING
+        else:
+            out = Piece(text[begin:at])
+            first = max(0, at - plan.look_behind)
+            raw.tail, raw.text = text[first:at], text[first:]
+            self._held -= at - begin
+        raw.original = raw.pending = rest = text[at:]
+        self._in_run = not rest or _RUN.fullmatch(rest) is not None
+        return out
 
     def _flush(self) -> None:
         """Hand what has arrived to the readings, and begin those that it needs."""

@@ -23,8 +23,15 @@ class Pattern:
 
     def found(self, text: str) -> bool:
         """True where the pattern matches anywhere in ``text``. A lone surrogate is searched as U+FFFD."""
-        data = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
-        return self._regexp.search(data) is not None
+        return self._regexp.search(_utf8(text)) is not None
+
+    def whole(self, text: str) -> bool:
+        """True where the pattern matches ``text`` from its first character to its last."""
+        return self._regexp.fullmatch(_utf8(text)) is not None
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
 
 
 @lru_cache(maxsize=1024)

@@ -39,6 +39,7 @@ _SPACES = {
 _INVISIBLE = frozenset(
     (
         *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
+        *range(0x0300, 0x0370),  # accents of letters that were taken apart (NFD)
         *range(0x180B, 0x1810),
         *range(0x200B, 0x2010),
         *range(0x202A, 0x202F),
@@ -49,6 +50,10 @@ _INVISIBLE = frozenset(
         *range(0xE0100, 0xE01F0),
     )
 )
+
+
+_FEW: Final = 12
+"""Different characters up to which replacing one after another is quicker than a look-up for every character."""
 
 
 class _Fold(dict[int, str]):
@@ -127,7 +132,7 @@ class View:
             return start, end
         if not self._ends:  # built at the first finding only: most texts have none
             table = self._table
-            self._ends.append(list(accumulate(len(table[ord(char)]) for char in self.original)))
+            self._ends.append(list(accumulate(map(len, map(table.__getitem__, map(ord, self.original))))))
         ends = self._ends[0]
         return bisect_right(ends, start), bisect_right(ends, end - 1) + 1
 
@@ -136,8 +141,17 @@ def normalise(text: str) -> View:
     """The normalised view of ``text``; the view's text *is* the original (same object) when nothing changes."""
     if text.isascii():
         return View(text, text)
-    folded = text.translate(_FOLD)
-    return View(text, text if folded == text else folded, _FOLD)
+    return View(text, _folded(text), _FOLD)
+
+
+def _folded(text: str) -> str:
+    """``text.translate(FOLD)``, but quick where few different characters change, and the same object where none does."""
+    changed = {char: folded for char in set(text) if (folded := _FOLD[ord(char)]) != char}
+    if len(changed) > _FEW or not changed.keys().isdisjoint("".join(changed.values())):
+        return text.translate(_FOLD)
+    for char, folded in changed.items():
+        text = text.replace(char, folded)
+    return text
 
 
 def readings(text: str) -> list[View]:
@@ -151,6 +165,61 @@ def readings(text: str) -> list[View]:
         if _TAG.search(text):
             views.append(View(text, text.translate(_TAGS), _TAGS))
     return views
+
+
+LONGEST_COMPACT: Final = 64
+"""Characters of a text that is read without the separators between its figures: no number is longer."""
+
+_SEPARATORS: Final = " .,:-/()"
+_FIGURES: Final = re.compile(
+    r"\s*(?:[A-Za-z]{1,4}(?:[ .,:\-/()]{1,3}[A-Za-z]{1,4})?[ .,:\-/()]{0,3})?[0-9][A-Za-z0-9 .,\-/()]*\s*"
+)
+_LETTERS: Final = re.compile(r"(?:[A-Za-z]{1,4}(?:[ .,:\-/()]{1,3}(?:[A-Za-z]{1,4}[ .,:\-/()]{0,3})?)?)?")
+_MOST_LETTERS: Final = 12
+_ORDINARY: Final = re.compile(
+    r"\d{1,4}[-./ ]\d{1,2}[-./ ]\d{1,4}(?:[ T]\d\d?(?:[:.]\d\d){0,2})?|\d+[.,]\d+|\d{1,3}(?:[., ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:\.\d+){2,}|(?:19|20)\d\d[-/ ]\d{1,4}"
+    r"|[A-Za-z]{3,}[-/ ]\d+"
+)
+_WORD: Final = re.compile(r"[A-Za-z]{6}")
+
+
+class _Compact(dict[int, str]):
+    """Code point -> what it reads as, without separators."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = read = "".join(char for char in _FOLD[code] if char not in _SEPARATORS)
+        return read
+
+
+_COMPACT = _Compact()
+
+
+def figures(text: str) -> bool:
+    """Whether ``text`` may begin a text that is nothing but a number in groups, with a few letters: ``0 5 7 8 1``, ``AT U13``.
+
+    It holds for every beginning of a text for which :func:`compacted` has a reading.
+    """
+    if len(text) > LONGEST_COMPACT:
+        return False
+    read = normalise(text).text.strip()
+    if _WORD.search(read) or sum(map(str.isalpha, read)) > _MOST_LETTERS:
+        return False
+    return _FIGURES.fullmatch(read) is not None or _LETTERS.fullmatch(read) is not None
+
+
+def compacted(text: str) -> View | None:
+    """A short text that is nothing but a number in groups, without what parts them; None for any other.
+
+    A date, an amount, a version, an address of a machine or a ticket (``ABC-1234``) is none.
+    """
+    if len(text) > LONGEST_COMPACT or not figures(text):
+        return None
+    read = normalise(text).text.strip()
+    compact = text.translate(_COMPACT).strip()
+    digits = sum(char.isdigit() for char in compact)
+    if digits < 5 or len(compact) == len(read) or _ORDINARY.fullmatch(read):
+        return None
+    return View(text, text.translate(_COMPACT), _COMPACT)
 
 
 _SPACED = re.compile(r"(?<!\w)(?:\w[ .\-_*]){4,}\w(?!\w)")

@@ -16,9 +16,11 @@ import base64
 import binascii
 import contextlib
 import hmac
+import logging
 import os
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -31,7 +33,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aiguard.errors import IntegrityError, SettingsError
 
+logger = logging.getLogger("aiguard")
+
 KEY_BYTES = 32
+REFRESH_SECONDS = 1.0
+"""How long a list of keys is taken for up to date, so that a damaged row cannot make a process read it over and over."""
+
 _VERSION = 1
 _KEY_ID_BYTES = 8
 _NONCE_BYTES = 24
@@ -51,12 +58,18 @@ class MasterKeyRing:
 
     Args:
         keys: master keys of exactly 32 random bytes, newest last.
+        refresh: gives the list anew, when something was sealed with a key that is not in it: another process may know a newer one.
 
     Raises:
         SettingsError: no key, a key of another length, or the same key twice.
     """
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes], *, refresh: Callable[[], Sequence[bytes]] | None = None) -> None:
+        self._refresh = refresh
+        self._refreshed = 0.0
+        self._take(keys)
+
+    def _take(self, keys: Sequence[bytes]) -> None:
         if not keys:
             raise SettingsError(
                 "No encryption key is configured; set AIGUARD_KEYS (32 random bytes in base64, newest last)."
@@ -65,9 +78,11 @@ class MasterKeyRing:
             raise SettingsError(f"An encryption key must be exactly {KEY_BYTES} random bytes.")
         if len(set(keys)) != len(keys):
             raise SettingsError("The same encryption key is listed twice; newest last, each once.")
-        self._sealing = {_derive(key, b"key id")[:_KEY_ID_BYTES]: _XAES(_derive(key, b"seal")) for key in keys}
-        self._newest = next(reversed(self._sealing))
-        self._naming = _derive(keys[0], b"pseudonym")
+        sealing = {_derive(key, b"key id")[:_KEY_ID_BYTES]: _XAES(_derive(key, b"seal")) for key in keys}
+        naming = _derive(keys[0], b"pseudonym")
+        if getattr(self, "_naming", naming) != naming:
+            raise SettingsError("The oldest encryption key changed while this process runs; restart it.")
+        self._sealing, self._newest, self._naming = sealing, next(reversed(sealing)), naming
 
     def __repr__(self) -> str:
         return f"MasterKeyRing(key_ids={self.key_ids!r})"
@@ -96,7 +111,7 @@ class MasterKeyRing:
                 f"The ciphertext has version {ciphertext[0]}, which this version of aiguard cannot open."
             )
         header, rest = ciphertext[:_HEADER_BYTES], ciphertext[_HEADER_BYTES:]
-        cipher = self._sealing.get(header[1:])
+        cipher = self._sealing.get(header[1:]) or self._found_anew(header[1:])
         if cipher is None:
             raise IntegrityError(
                 f"The ciphertext was sealed with key {header[1:].hex()}, which is not configured; add that key to AIGUARD_KEYS."
@@ -106,9 +121,34 @@ class MasterKeyRing:
         except InvalidTag:
             raise IntegrityError("The ciphertext was altered, or belongs to another record.") from None
 
+    def _found_anew(self, key_id: bytes) -> _XAES | None:
+        """The key of that id, once the list was read again: at most once a second, whatever is asked for."""
+        now = time.monotonic()
+        if self._refresh is None or now - self._refreshed < REFRESH_SECONDS:
+            return None
+        self._refreshed = now
+        try:
+            self._take(self._refresh())
+        except SettingsError as error:
+            logger.error("the list of encryption keys could not be read again: %s", error)  # noqa: TRY400 - no trace: it would show keys
+        return self._sealing.get(key_id)
+
     def key_id_of(self, ciphertext: bytes) -> str:
         """The id of the key that sealed it, to find what still has to be sealed anew after a rotation."""
         return ciphertext[1:_HEADER_BYTES].hex()
+
+    @property
+    def kek(self) -> str:
+        """The public name of the key that wraps people's keys: the newest."""
+        return self._newest.hex()
+
+    def wrap(self, key: bytes, *, aad: bytes) -> bytes:
+        """A person's key under the newest key."""
+        return self.seal(key, aad=aad)
+
+    def unwrap(self, wrapped: bytes, *, aad: bytes) -> bytes:
+        """The person's key again, or :class:`IntegrityError`."""
+        return self.open(wrapped, aad=aad)
 
     def pseudonym(self, kind: str, value: str) -> str:
         """26 Crockford base32 characters (128 bits of HMAC-SHA256), stable as long as the oldest key stays listed."""
@@ -203,6 +243,39 @@ def load_or_create_key_file(path: str | os.PathLike[str]) -> tuple[bytes, ...]:
         raise SettingsError(
             f"The key file {path} cannot be used ({error.strerror}); set AIGUARD_KEYS instead."
         ) from None
+
+
+def append_key(path: Path) -> str:
+    """Add a new key to a file of keys, one a line; its public id.
+
+    The file is written whole under another name, with the mode of the old one, and then put in its place.
+
+    Raises:
+        SettingsError: the file cannot be read as keys, or not be replaced.
+    """
+    try:
+        content, status = path.read_bytes(), path.stat()
+        keys = [parse_key(line) for line in content.decode("ascii", "replace").split() if not line.startswith("#")]
+        key = os.urandom(KEY_BYTES)
+        ring = MasterKeyRing([*keys, key])
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content + (b"" if content.endswith(b"\n") else b"\n"))
+                file.write(base64.urlsafe_b64encode(key) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            if os.name == "posix":
+                os.chown(draft, status.st_uid, status.st_gid)
+            draft.chmod(status.st_mode & 0o777)
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise SettingsError(f"The key file {path} cannot be replaced ({error.strerror}).") from None
+    return ring.kek
 
 
 def _create_key_file(path: Path) -> None:

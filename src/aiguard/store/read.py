@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -13,8 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
+from aiguard.store.datakeys import SubjectKeyRing
 from aiguard.store.tables import Artifact, artifact_aad
-from aiguard.types import KeyRing, Sensitivity
+from aiguard.types import Clock, KeyRing, Sensitivity, utc_now
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +46,58 @@ class StoredArtifact(KeptArtifact):
     content: str = field(repr=False)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SealedArtifact:
+    """An artifact that was found and not opened."""
+
+    known: KeptArtifact
+    row: Mapping[str, Any] = field(repr=False)
+
+
+class ArtifactTable:
+    """The artifacts in one database, for somebody who was allowed to see them."""
+
+    def __init__(self, engine: Engine, keys: KeyRing, *, clock: Clock = utc_now) -> None:
+        self._engine = engine
+        self._keys = keys
+        self._now = clock
+
+    def select(
+        self,
+        *,
+        tenant: str,
+        id: str | None = None,
+        decision_id: str | None = None,
+        subject: str | None = None,
+        data_class: str | None = None,
+        limit: int,
+    ) -> list[SealedArtifact]:
+        """Artifacts of a tenant (a keyed pseudonym) whose time is not over, oldest first; ``subject`` is a lookup.
+
+        Raises:
+            StoreUnavailable: a database cannot be read.
+        """
+        table = Artifact.__table__
+        query = select(table).where(table.c.tenant == tenant, table.c.expires_at > self._now())
+        if subject is not None:
+            name = subject
+            if isinstance(self._keys, SubjectKeyRing):
+                key = self._keys.existing_keys([subject]).get(subject)
+                if key is None:
+                    return []
+                name = key.name
+            query = query.where(table.c.subject == name)
+        for column, value in (("id", id), ("decision_id", decision_id), ("data_class", data_class)):
+            if value is not None:
+                query = query.where(table.c[column] == value)
+        rows = _rows(self._engine, query.order_by(table.c.created_at, table.c.id).limit(limit))
+        return [SealedArtifact(known=KeptArtifact(**_typed(row)), row=row) for row in rows]
+
+    def open(self, sealed: SealedArtifact) -> StoredArtifact:
+        """With its content; :class:`~aiguard.errors.IntegrityError` for a row that was altered or whose key is gone."""
+        return _opened(dict(sealed.row), self._keys)
+
+
 def kept(engine: Engine, *, decision_id: str) -> list[KeptArtifact]:
     """The artifacts of one decision, oldest first, without their content (no key is needed)."""
     columns = [Artifact.__table__.c[each.name] for each in fields(KeptArtifact)]
@@ -66,13 +119,15 @@ def artifacts(engine: Engine, keyring: KeyRing, *, decision_id: str) -> list[Sto
 
 
 def _opened(row: dict[str, Any], keyring: KeyRing) -> StoredArtifact:
-    bound = {name: row[name] for name in ("id", "decision_id", "data_class", "subject", "tenant")}
-    content = keyring.open(row.pop("content"), aad=artifact_aad(**bound))
+    content = keyring.open(row["content"], aad=artifact_aad(row))
     return StoredArtifact(content=content.decode("utf-8", "surrogatepass"), **_typed(row))
 
 
+_KNOWN = tuple(each.name for each in fields(KeptArtifact))
+
+
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "sensitivity": Sensitivity(row["sensitivity"])}
+    return {name: row[name] for name in _KNOWN} | {"sensitivity": Sensitivity(row["sensitivity"])}
 
 
 def _rows(engine: Engine, query: Select[Any]) -> Iterator[dict[str, Any]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, LargeBinary, SmallInteger, String, Table, Text, insert
+from sqlalchemy import LargeBinary, SmallInteger, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.db.base import PREFIX, Base, UtcTime
+from aiguard.db.bulk import BulkInsert
 from aiguard.db.writer import Mapper, Row, Sealing
 from aiguard.types import ArtifactRecord
 
@@ -29,7 +30,7 @@ class Artifact(Base):
     decision_id: Mapped[str] = mapped_column(String(64), index=True)
     data_class: Mapped[str] = mapped_column(String(64))
     feature: Mapped[str] = mapped_column(String(128))
-    actor: Mapped[str] = mapped_column(String(64))
+    actor: Mapped[str] = mapped_column(String(64), index=True)
     subject: Mapped[str] = mapped_column(String(64), index=True)
     tenant: Mapped[str] = mapped_column(String(64))
     sensitivity: Mapped[int] = mapped_column(SmallInteger)
@@ -38,6 +39,8 @@ class Artifact(Base):
     owner: Mapped[str] = mapped_column(Text)
     mechanism: Mapped[str] = mapped_column(String(64))
     retention: Mapped[str] = mapped_column(String(64))
+    retention_hash: Mapped[str] = mapped_column(String(80), default="", server_default="", index=True)
+    """Hash of the retention rules under which ``expires_at`` was computed last; empty for the policy it was kept under."""
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     content: Mapped[bytes] = mapped_column(LargeBinary)
@@ -46,9 +49,18 @@ class Artifact(Base):
         return f"Artifact(id={self.id!r}, data_class={self.data_class!r}, decision_id={self.decision_id!r})"
 
 
-def artifact_aad(*, id: str, decision_id: str, data_class: str, subject: str, tenant: str) -> bytes:
-    """What the ciphertext is bound to: the row's identity, its class and whom it is about."""
-    return json.dumps(["aiguard/artifact", 1, id, decision_id, data_class, subject, tenant]).encode()
+BOUND: Final = (
+    "id", "decision_id", "data_class", "feature", "actor", "subject", "tenant", "owner", "mechanism", "retention",
+)  # fmt: skip
+
+
+def artifact_aad(row: Mapping[str, Any]) -> bytes:
+    """What the ciphertext is bound to: the row's identity, its class, whom it is about, and the terms on which it is kept.
+
+    A row whose expiry or owner was changed by anybody but the retention job, which seals it anew, does not open.
+    """
+    times = [row[name].astimezone(UTC).isoformat(timespec="microseconds") for name in ("created_at", "expires_at")]
+    return json.dumps(["aiguard/artifact", 2, *(row[name] for name in BOUND), *times]).encode()
 
 
 _COPIED: Final = tuple(
@@ -57,26 +69,17 @@ _COPIED: Final = tuple(
 
 
 def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
-    aad = artifact_aad(
-        id=record.id,
-        decision_id=record.decision_id,
-        data_class=record.data_class,
-        subject=record.subject,
-        tenant=record.tenant,
-    )
     row: dict[str, Any] = {name: getattr(record, name) for name in _COPIED}
+    row["actor"], row["subject"] = sealing.name(record.actor), sealing.name(record.subject)
     row["sensitivity"] = int(record.sensitivity)
     # A lone surrogate is kept as it is: it can stand in a model's answer, and losing the record would lose evidence.
-    row["content"] = sealing.keyring.seal(record.content.encode("utf-8", "surrogatepass"), aad=aad)
+    content = record.content.encode("utf-8", "surrogatepass")
+    row["content"] = sealing.seal(content, aad=artifact_aad(row), subject=record.subject)
     return row
 
 
-_INSERT: Final = insert(cast("Table", Artifact.__table__))
+_INSERT: Final = BulkInsert(cast("Table", Artifact.__table__))
 
 
-def _insert(connection: Connection, rows: Sequence[Row]) -> None:
-    connection.execute(_INSERT, rows)
-
-
-MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({ArtifactRecord: Mapper(prepare=_prepare, insert=_insert)})
+MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({ArtifactRecord: Mapper(prepare=_prepare, insert=_INSERT)})
 """What the writer has to be given to commit artifacts."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from aiguard.detect.catalogue import (
+    configured,
     contact,
     financial,
     national,
@@ -38,7 +39,7 @@ FAMILIES: Mapping[str, tuple[Recognizer, ...]] = MappingProxyType(
         ),
         "network": network.RECOGNIZERS,
         "papers": papers.RECOGNIZERS,
-        "secrets": secrets.RECOGNIZERS,
+        "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS),
     }
 )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiguard.detect.entropy import password_value, placeholder, secret_value
+from aiguard.detect.catalogue import commands, providers
+from aiguard.detect.catalogue.naming import ALPHABET, BARE, BARE_LINK, QUOTED, QUOTED_LINK
+from aiguard.detect.entropy import password_value, secret_value, strong_value
 from aiguard.scan import Recognizer
 
 _KEYS: Final = (
@@ -16,59 +18,86 @@ _KEYS: Final = (
     r"[_\-.]?(?:key|id|oauth|api|login))"
 )
 _PASSWORDS: Final = (
-    r"(?:passw(?:or)?d|passwd|pwd|passphrase|passcode|password|kennwort|passwort|contraseña|mot de passe|senha|"
-    r"wachtwoord|(?:[_\-]|\b)pass|[_\-]pw|[_\-](?:pass|pw)|lösenord|hasło|пароль|密码|密碼|パスワード|비밀번호)"
+    r"(?:passw(?:or)?d|passwrd|passwd|pwd|pswd|passphrase|pass[_\- ]phrase|passcode|kennwort|passwort|contrase(?:ñ|n)a|"
+    r"mot[_\- ]de[_\- ]passe|mdp|senha|wachtwoord|lösenord|losenord|adgangskode|salasana|jelszó|heslo|hasło|haslo|parola|şifre|"
+    r"пароль|密码|密碼|パスワード|비밀번호|(?:[_\-]|\b)(?:pass|psw|pw|pword|clave)|(?-i:[a-z]P(?:ass|w|W)))"
 )
 _SUFFIX: Final = (
     r"s?(?:[_\-.]?(?:token|key|id|secret|value|string|prod|dev|test|live))?(?:[_\-.][A-Za-z0-9]{1,12}){0,2}[0-9]{0,2}"
 )
 # What is kept under "credentials_id" names a credential in a store, and is none.
 _NAMED: Final = rf"(?:{_KEYS}{_SUFFIX}|credentials?(?:[_\-.]?(?:token|key|secret|value|string))?[0-9]{{0,2}})"
-_ASSIGN: Final = (
-    r"(?:[\"'`\])]{0,2}[ \t]{0,4}(?:[ ]string[ ])?(?::=|=>|\?=|\.=|\+=|==|!=|[=:(])[ \t]{0,4}"
-    r"|[\"'][ ]?,[ ]?|>[ \t\r\n]{0,12}|[ ])"
+_WIDE: Final = (
+    r"(?:access|auth|api|cred(?:ential)?s?|key|secret|token|passw(?:or)?d|salt|cookie|session|sid|webhook|cert|sign|pat)"
+    r"[A-Za-z0-9_ \t.\-]{0,24}"
 )
-_QUOTED: Final = r"[\"'`]([^\s\"'`]{6,200})"
-_BARE: Final = r"([^\s\"'`<>(){}\[\];,&|\\=]{6,200}={0,2})"
-
-_SAMPLE_USERS: Final = frozenset(
-    {"test:test", "user:password", "username:password", "username:token", "user:token", "name:password"}
-)
+# What is public by its name, or names something else than a secret.
+_PUBLIC: Final = (
+    "author",
+    "public", "csrf", "xsrf", "primary", "foreign", "cache", "sort", "partition", "integrity", "checksum", "hash", "sha",
+    "sha1", "sha256", "sha512", "digest", "md5", "etag", "commit", "revision", "rev", "fingerprint", "thumbprint",
+    "secrets id", "secret name", "secret id", "key id", "object key", "song", "keyword", "idempotency", "tokenizer",
+    "tokenization", "publishable", "site key", "sitekey", "nonce",
+    "name", "version", "url", "uri", "path", "file", "index", "accessor", "credential id", "oid", "image", "tag", "build", "branch",
+)  # fmt: skip
 
 RECOGNIZERS = (
     Recognizer(
-        name="secret_named_key",
+        name="secret_wide_quoted",
         type="SECRET",
-        pattern=(
-            r"(?i)[A-Za-z][_\-](?:key|oauth)[\"'`]{0,2}[ \t]{0,3}(?::=|=>|[=: ])[ \t]{0,3}[\"'`]{0,1}([A-Za-z0-9+/_\-]{20,200}=?=?)"
-        ),
-        validate=lambda text: secret_value(text) and text.count("-") + text.count("_") < 4,
-        deny=("public key", "primary key", "foreign key", "cache key", "sort key", "partition key"),
-        context_window=24,
+        pattern=rf"(?i){_WIDE}{QUOTED_LINK}{ALPHABET}",
+        validate=strong_value,
+        deny=_PUBLIC,
+        context_window=20,
         boundary=False,
+        not_before="(",
         base_score=0.6,
         priority=78,
-        source="names that keys are kept under, and the entropy of the value",
+        source="names that keys are kept under, and how random the value is",
         examples=(
-            "softlayer-key: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
-            "--my-key 9f86d081884c7d659a2feaa0c55ad015a3bf",
+            'softlayer-key: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"',
+            "user_auth_blob => 'Q7xk2mP9vT4nL8wR3zJ6'",
+            '<add key="ServiceSigningKeyV2" value="Q7xk2mP9vT4nL8wR3zJ6" />',
         ),
         counter_examples=(
-            "cache_key = user_profile_settings_v2",
-            "primary-key: id",
             'public_key = "9f86d081884c7d659a2feaa0c55ad015a3bf"',
+            'cache_key = "user-profile-settings-v2-2024"',
+            '"key": "com.example.product.settings2"',
+            'keyName: "2024-10-11T12:00:00Z-report"',
         ),
+    ),
+    Recognizer(
+        name="secret_wide",
+        type="SECRET",
+        pattern=rf"(?i){_WIDE}{BARE_LINK}{ALPHABET}",
+        validate=strong_value,
+        deny=_PUBLIC,
+        context_window=20,
+        boundary=False,
+        not_before="(",
+        base_score=0.6,
+        priority=77,
+        source="names that keys are kept under, and how random the value is",
+        examples=("softlayer-key: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",),
+        counter_examples=("cache_key = user_profile_settings_v2", "primary-key: id", "authors: 2b6c9f0 and 3d4e5f6"),
     ),
     Recognizer(
         name="secret_assignment_quoted",
         type="SECRET",
-        pattern=rf"(?i){_NAMED}{_ASSIGN}{_QUOTED}",
+        pattern=rf"(?i){_NAMED}{QUOTED_LINK}{QUOTED}",
         validate=secret_value,
+        deny=("secret name", "secrets id", "public", "csrf", "csrf token", "authenticity token"),
+        context_window=20,
         boundary=False,
+        not_before="(",
         base_score=0.7,
         priority=80,
         source="names that credentials are kept under, and the entropy of the value",
-        examples=('api_key = "9f86d081884c7d659a2feaa0c55ad015"', 'setProperty("X_TOKEN", "g5er872qyq7hszlae27h")'),
+        examples=(
+            'api_key = "9f86d081884c7d659a2feaa0c55ad015"',
+            'setProperty("X_TOKEN", "g5er872qyq7hszlae27h")',
+            r"{\"client_secret\": \"g5er872qyq7hszlae27h\"}",
+        ),
         counter_examples=(
             'token = "your-token-here"',
             'secret_name = "database-password"',
@@ -79,9 +108,12 @@ RECOGNIZERS = (
     Recognizer(
         name="secret_assignment",
         type="SECRET",
-        pattern=rf"(?i){_NAMED}(?:[\"'`\])]{{0,2}}[ \t]{{0,4}}(?::=|=>|\?=|==|[=:])[ \t]{{0,4}}|>[ \t\r\n]{{0,12}}){_BARE}",
+        pattern=rf"(?i){_NAMED}{BARE_LINK}{BARE}",
         validate=secret_value,
+        deny=("secret name", "secrets id", "public", "csrf", "csrf token", "authenticity token"),
+        context_window=20,
         boundary=False,
+        not_before="(",
         base_score=0.7,
         priority=79,
         source="names that credentials are kept under, and the entropy of the value",
@@ -91,52 +123,49 @@ RECOGNIZERS = (
     Recognizer(
         name="password_assignment_quoted",
         type="SECRET",
-        pattern=rf"(?i){_PASSWORDS}{_SUFFIX}{_ASSIGN}{_QUOTED}",
+        pattern=rf"(?i){_PASSWORDS}{_SUFFIX}{QUOTED_LINK}{QUOTED}",
         validate=password_value,
         boundary=False,
         base_score=0.7,
         priority=80,
         source="names that passwords are kept under",
-        examples=('password = "hunter2!"', "'db_password': 'S3cure-pass'"),
+        examples=(
+            'password = "hunter2!"',
+            "'db_password': 'S3cure-pass'",
+            "define('DB_PASSWORD', 'S3cure-pass');",
+            'conn.setPassword("S3cure-pass")',
+            'let dbPass: &str = "S3cure-pass";',
+        ),
         counter_examples=('password = "changeme"', 'password = "${PASSWORD}"', 'label_password = "Password"'),
     ),
     Recognizer(
         name="password_assignment",
         type="SECRET",
-        pattern=rf"(?i){_PASSWORDS}{_SUFFIX}(?:[\"'`\])]{{0,2}}[ \t]{{0,4}}(?::=|=>|==|[=:：])[ \t]{{0,4}}|[ ]{{1,2}}(?:is|was|ist|est|es|è|é)[ ]{{1,2}}){_BARE}",
+        pattern=(
+            rf"(?i){_PASSWORDS}{_SUFFIX}(?:{BARE_LINK}"
+            rf"|(?:[ ](?:for|to|of|für|per|para|pour)[ ][^\s:=]{{1,40}}(?:[ ][^\s:=]{{1,20}})?)?[ ]{{1,2}}"
+            rf"(?:is|was|now|ist|lautet|est|es|è|é|to)[ ]?:?[ ]{{1,2}}){BARE}"
+        ),
         validate=password_value,
         boundary=False,
+        not_before="(",
         base_score=0.7,
         priority=79,
         source="names that passwords are kept under",
-        examples=("Password: Tr0ub4dor3", "my password is hunter22", "пароль: qwe12345"),
-        counter_examples=("password: required", "password is incorrect", "password = getpass.getpass()"),
-    ),
-    Recognizer(
-        name="authorization_header",
-        type="SECRET",
-        pattern=(
-            r"(?i)\b(?:authorization|x-api-key|x-auth-token|private-token|apikey|x-jfrog-art-api)[\"']?[ ]{0,2}[:=][ ]{0,2}[\"']?"
-            r"(?:(?:basic|bearer|token|apikey|digest)[ ]{1,2})?([A-Za-z0-9+/=_\-.~]{8,400})"
+        examples=(
+            "Password: Tr0ub4dor3",
+            "my password is hunter22",
+            "пароль: qwe12345",
+            "the password for staging is Tr0ub4dor3",
+            "| password | Tr0ub4dor3 |",
         ),
-        validate=lambda text: not placeholder(text) and (len(text) >= 20 or secret_value(text) or text.endswith("=")),
-        boundary=False,
-        base_score=0.8,
-        priority=85,
-        source="RFC 9110, section 11.6.2",
-        examples=("Authorization: Basic YnJvd3Nlcjo=", "X-Api-Key: 3f2a91bc77de"),
-        counter_examples=("Authorization: Bearer XXXXXXXXXXXX", "Authorization: $TOKEN", "Authorization: Bearer ..."),
+        counter_examples=(
+            "password: required",
+            "password is incorrect",
+            "password = getpass.getpass()",
+            "password = hash256(value)",
+        ),
     ),
-    Recognizer(
-        name="curl_user",
-        type="SECRET",
-        pattern=r"(?s)\bcurl\b.{0,300}?[ ](?:-u|--user|--proxy-user)[ =]{0,2}[\"']?([^\s\"':<$\[{]{1,64}:[^\s\"'<$\[{][^\s\"']{2,100})",
-        validate=lambda text: text.lower() not in _SAMPLE_USERS and "user:pass" not in text and not placeholder(text),
-        boundary=False,
-        base_score=0.8,
-        priority=85,
-        source="curl(1)",
-        examples=("curl -u elastic:P@ssw0rd$1 https://localhost:9200",),
-        counter_examples=("curl -u <user:password> https://x", 'curl --user "$1:$2"', "curl -u 'test:test'"),
-    ),
-)
+    *providers.RECOGNIZERS,
+    *commands.RECOGNIZERS,
+)  # fmt: skip

@@ -78,6 +78,30 @@ RECOGNIZERS = (
         counter_examples=('"jane" <jane>',),
     ),
     Recognizer(
+        name="email_spelled_out",
+        type="EMAIL_ADDRESS",
+        pattern=(
+            r"(?i)\b[A-Z0-9][A-Z0-9._%+\-]{0,63}(?:"
+            r"[ ]{0,2}(?:[(\[{<][ ]?(?:at|@|a)[ ]?[)\]}>]|@)[ ]{0,2}[A-Z0-9][A-Z0-9.\-]{0,62}"
+            r"(?:[ ]{0,2}(?:[(\[{<][ ]?(?:dot|\.)[ ]?[)\]}>]|[ ]dot[ ])[ ]{0,2}[A-Z0-9\-]{2,40}){1,4}"
+            r"|[ ]{0,2}[(\[{<][ ]?(?:at|@|a)[ ]?[)\]}>][ ]{0,2}[A-Z0-9][A-Z0-9\-]{0,62}(?:\.[A-Z0-9\-]{2,40}){1,4}"
+            r"|[ ]at[ ][A-Z0-9][A-Z0-9\-]{0,62}(?:[ ]dot[ ][A-Z0-9\-]{2,40}){0,3}"
+            r"[ ]dot[ ](?:com|org|net|edu|gov|info|biz|io|dev|de|fr|es|nl|pl|ch|jp|br|ru|ca|eu|(?:co[ ]dot[ ])?uk))\b"
+        ),
+        validate=lambda text: text[-2:].isalpha(),
+        base_score=0.7,
+        max_length=420,
+        priority=58,
+        source="how addresses are written so that harvesters do not find them",
+        examples=(
+            "jane (at) example dot com",
+            "jane.doe[at]example[dot]org",
+            "jane at example dot com",
+            "jane@example[DOT]com",
+        ),
+        counter_examples=("look at this dot product", "meet me at example.com", "f(a).value"),
+    ),
+    Recognizer(
         name="phone_international",
         type="PHONE_NUMBER",
         pattern=rf"(?:\+|\b00)[ (]{{0,2}}[1-9](?:[ \t().\-/]{{0,3}}\d){{6,15}}{_EXTENSION}\b",
@@ -123,7 +147,7 @@ RECOGNIZERS = (
     Recognizer(
         name="phone_national",
         type="PHONE_NUMBER",
-        pattern=rf"\+?(?:\(0?\d{{1,4}}\)|\b\d)(?:[ \t().\-/]{{0,2}}\d){{5,13}}{_EXTENSION}\b",
+        pattern=rf"\+?(?:\(0?\d{{1,4}}\)|\b\d)(?:[ \t().\-/]{{0,2}}\d){{5,14}}{_EXTENSION}\b",
         validate=phones.national,
         shrink=3,
         context=_PHONE_CONTEXT,
@@ -131,25 +155,39 @@ RECOGNIZERS = (
         base_score=0.3,
         context_score=0.7,
         context_window=80,
-        max_length=60,
+        max_length=66,
         priority=20,
         source="how numbers are grouped, and the words before the number",
-        examples=("call 0341 8387176", "Telefon: 030 901820", "mobile 0688 777 97 84"),
+        examples=("call 0341 8387176", "Telefon: 030 901820", "Tel. 20 20 12 34", "mobile 0688 777 97 84"),
         counter_examples=("got 0341 8387176", "phone order 2023-10-11", "in 2019 20 30"),
     ),
     Recognizer(
         name="phone_alone",
         type="PHONE_NUMBER",
-        pattern=r"\(?\b\d(?:[ ().\-/]{0,2}\d){6,14}\b",
+        pattern=r"\+?\(?\b\d(?:[ ().\-/]{0,2}\d){6,14}\b",
         validate=phones.anywhere,
         base_score=0.2,
         context_score=0.2,
         alone_score=0.6,
         max_length=48,
-        priority=19,
+        priority=31,  # before numbers that one in ten passes: of their kinds there are dozens, so chance says yes to most
         source="phonenumbers metadata of every region, for a text that is nothing but the number",
         examples=("0761-234567", "(0761) 234567"),
-        counter_examples=("take 0761-234567", "0000000", "9676338855", "16.954.231", "2000-366"),
+        counter_examples=("take 0761-234567", "0000000", "20231124", "16.954.231", "2000-366"),
+    ),
+    Recognizer(
+        name="phone_dialled",
+        type="PHONE_NUMBER",
+        pattern=r"\(?\b\d(?:[ ().\-/]{0,2}\d){7,14}\b",
+        validate=phones.dialled,
+        base_score=0.2,
+        context_score=0.2,
+        alone_score=0.62,
+        max_length=48,
+        priority=31,  # before numbers that one in ten passes, after those with several check digits
+        source="phonenumbers metadata of every region, for a text that is nothing but the number as it is dialled",
+        examples=("0612457898", "061 123 456", "380771234567", "008613812345678"),
+        counter_examples=("take 0612457898", "20231124", "0000000000"),
     ),
     Recognizer(
         name="phone_labelled",

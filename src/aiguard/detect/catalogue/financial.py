@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
+from aiguard.detect.catalogue.numbers import checked
 from aiguard.scan import Recognizer
 
 # ISO 13616 registry: country -> length of its IBAN.
@@ -50,13 +51,15 @@ def _issued(digits: str) -> bool:
     if size == 13:
         return first == "4"
     if size in (18, 19):
-        return first in "456" or 3528 <= four <= 3589 or two == 81
-    return two == 50 or 56 <= two <= 69  # 12 and 17 digits: Maestro
+        return first == "4" or two in (50, 56, 57, 58, 60, 62, 63, 64, 65, 67, 81) or 3528 <= four <= 3589
+    return two in (50, 56, 57, 58, 63, 67)  # 12 and 17 digits: Maestro
 
 
 def _card(text: str) -> bool:
     digits = text.replace(" ", "").replace("-", "").replace(".", "")
     if not 12 <= len(digits) <= 19 or len(set(digits)) < 2 or not _issued(digits) or not luhn(digits):
+        return False
+    if "." in text and ("-" in text or " " in text):
         return False
     return _grouped([len(group) for group in text.replace("-", " ").replace(".", " ").split(" ") if group])
 
@@ -67,7 +70,7 @@ def _grouped(sizes: list[int]) -> bool:
 
 
 def _iban(text: str) -> bool:
-    compact = "".join(char for char in text.upper() if char.isalnum())
+    compact = text.replace(" ", "").replace("-", "").upper()
     if IBAN_LENGTHS.get(compact[:2]) != len(compact):
         return False
     rearranged = compact[4:] + compact[:4]
@@ -154,5 +157,45 @@ RECOGNIZERS = (
         source="Bitcoin BIP 173, test networks",
         examples=("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",),
         counter_examples=("tb1qw508d6",),
+    ),
+    Recognizer(
+        name="creditor_reference",
+        type="CREDITOR_REFERENCE",
+        pattern=r"\bRF\d{2}(?:[ ]?[A-Z0-9]){5,21}\b",
+        validate=checked("iso11649"),
+        shrink=4,
+        base_score=0.6,
+        max_length=48,
+        priority=57,
+        source="ISO 11649",
+        examples=("pay RF18 5390 0754 7034 please",),
+        counter_examples=("RF18539007547035", "RF18"),
+    ),
+    Recognizer(
+        name="creditor_identifier",
+        type="CREDITOR_IDENTIFIER",
+        pattern=r"\b[A-Z]{2}[ ]?\d{2}[ ]?[A-Z0-9]{3}[ ]?[A-Z0-9]{6,28}\b",
+        validate=checked("eu.at_02"),
+        context=(
+            "creditor identifier",
+            "creditor id",
+            "sepa creditor",
+            "gläubiger id",
+            "gläubiger identifikationsnummer",
+            "ics",
+            "identifiant créancier",
+            "identificador del acreedor",
+            "incassant id",
+            "codice identificativo del creditore",
+            "identifier of the creditor",
+        ),
+        base_score=0.1,
+        context_score=0.9,
+        alone_score=0.55,
+        max_length=48,
+        priority=56,
+        source="European Payments Council, EPC262-08, AT-02",
+        examples=("Gläubiger-ID ES23ZZZ47690558N",),
+        counter_examples=("Gläubiger-ID ES24ZZZ47690558N", "build ES23ZZZ47690558N"),
     ),
 )

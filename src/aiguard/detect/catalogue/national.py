@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiguard.detect.catalogue.numbers import ALONE, checked
+from aiguard.detect.catalogue.numbers import ALONE, checked, whole
+from aiguard.detect.catalogue.written import loosened
 from aiguard.scan import Recognizer
+from aiguard.scan.engine import THRESHOLD
 
 _SSN_CONTEXT: Final = ("ssn", "social security", "social security number", "soc sec", "ss#", "ssid", "social")
 
@@ -43,18 +45,18 @@ _CHECKED: Final = (
     ("us_aba", "ABA_ROUTING_NUMBER", r"\b[0123678]\d{8}\b", "us.rtn", ("aba", "routing", "routing number", "rtn", "transit"), 0.1, "American Bankers Association", "routing number 111000025", "qty 111000025"),
     ("uk_nhs", "UK_NHS", r"\b\d{3}[ \-]?\d{3}[ \-]?\d{4}\b", "gb.nhs", ("nhs", "nhs number", "national health"), 0.1, "NHS Data Dictionary", "NHS number 943 476 5870", "943 476 5871"),
     ("ca_sin", "CA_SIN", r"\b[1-9]\d{2}[ \-]\d{3}[ \-]\d{3}\b", "ca.sin", ("sin", "social insurance", "nas"), 0.6, "Service Canada", "123-456-782", "123-456-783"),
-    ("es_nif", "ES_NIF", r"(?i)\b\d{8}[ \-]?[A-Z]\b", "es.dni", ("dni", "nif", "documento"), 0.75, "Spain, Real Decreto 1553/2005", "54362315K", "54362315Z"),
+    ("es_nif", "ES_NIF", r"(?i)\b\d{8}[ \-]?[A-Z]\b", "es.dni", ("dni", "nif", "documento", "número de identificación fiscal", "documento nacional de identidad"), 0.75, "Spain, Real Decreto 1553/2005", "54362315K", "54362315Z"),
     ("es_nie", "ES_NIE", r"(?i)\b[XYZ][ \-]?\d{7}[ \-]?[A-Z]\b", "es.nie", ("nie", "extranjero"), 0.8, "Spain, Ministerio del Interior", "X-2482300W", "X-2482300A"),
-    ("it_fiscal_code", "IT_FISCAL_CODE", r"(?i)\b[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", "it.codicefiscale", ("codice fiscale",), 0.9, "Italy, Agenzia delle Entrate", "RCCMNL83S18D969H", "RCCMNL83S18D969"),
+    ("it_fiscal_code", "IT_FISCAL_CODE", r"(?i)\b[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", "it.codicefiscale", ("codice fiscale", "tax code"), 0.9, "Italy, Agenzia delle Entrate", "RCCMNL83S18D969H", "RCCMNL83S18D969"),
     ("pl_pesel", "PL_PESEL", r"\b\d{11}\b", "pl.pesel", ("pesel",), 0.1, "Poland, PESEL", "PESEL: 44051401359", "44051401358"),
-    ("de_tax_id", "DE_TAX_ID", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "de.idnr", ("steuer-id", "steuer id", "steueridentifikationsnummer", "steuernummer", "idnr", "tax id", "tin"), 0.1, "Germany, § 139b AO", "Steuer-ID 36 574 261 809", "qty 36574261809"),
+    ("de_tax_id", "DE_TAX_ID", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "de.idnr", ("steuer-id", "steuer id", "steueridentifikationsnummer", "steuernummer", "idnr", "tax id", "tin", "steuerliche identifikationsnummer", "personal tax number"), 0.1, "Germany, § 139b AO", "Steuer-ID 36 574 261 809", "qty 36574261809"),
     ("se_personnummer", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{6}[\-+]\d{4}\b", "se.personnummer", ("personnummer",), 0.7, "Sweden, Skatteverket", "880320-0016", "880320-0018"),
     ("in_aadhaar", "IN_AADHAAR", r"\b[2-9]\d{3}[ \-:]\d{4}[ \-:]\d{4}\b", "in_.aadhaar", ("aadhaar", "aadhar", "uid"), 0.7, "India, UIDAI (Verhoeff)", "2341-2341-2346", "2341-2341-2347"),
     ("in_pan", "IN_PAN", r"\b[A-Z]{3}[ABCFGHLJPTK][A-Z]\d{4}[A-Z]\b", "in_.pan", ("pan", "permanent account"), 0.7, "India, Income Tax Department", "ACUPA7085R", "ACUXA7085R"),
     ("in_aadhaar_plain", "IN_AADHAAR", r"\b[2-9]\d{11}\b", "in_.aadhaar", ("aadhaar", "aadhar", "aadhaar number"), 0.1, "India, UIDAI (Verhoeff)", "Aadhaar 234123412346", "qty 234123412346"),
     ("se_personnummer_plain", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{10}\b", "se.personnummer", ("personnummer", "pnr", "personal identity", "personal identity code", "identity code", "personal number"), 0.1, "Sweden, Skatteverket", "personnummer 8803200016", "qty 8803200016"),
-    ("br_cpf", "BR_CPF", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", "br.cpf", ("cpf",), 0.9, "Brazil, Receita Federal", "390.533.447-05", "390.533.447-06"),
-    ("br_cpf_plain", "BR_CPF", r"\b\d{11}\b", "br.cpf", ("cpf",), 0.1, "Brazil, Receita Federal", "CPF 39053344705", "qty 39053344705"),
+    ("br_cpf", "BR_CPF", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", "br.cpf", ("cpf", "cadastro de pessoas físicas", "cadastro de pessoa física"), 0.9, "Brazil, Receita Federal", "390.533.447-05", "390.533.447-06"),
+    ("br_cpf_plain", "BR_CPF", r"\b\d{11}\b", "br.cpf", ("cpf", "cadastro de pessoas físicas", "cadastro de pessoa física"), 0.1, "Brazil, Receita Federal", "CPF 39053344705", "qty 39053344705"),
     ("ca_sin_plain", "CA_SIN", r"\b[1-9]\d{8}\b", "ca.sin", ("sin", "social insurance", "social insurance number", "nas"), 0.1, "Service Canada", "SIN 130692544", "qty 130692544"),
     ("fr_nir", "FR_NIR", r"\b[12][ ]?\d{2}[ ]?(?:0[1-9]|1[0-2]|[2-9]\d)[ ]?(?:\d{2}|2[AB])[ ]?\d{3}[ ]?\d{3}[ ]?\d{2}\b", "fr.nir", ("sécurité sociale", "nir", "insee"), 0.8, "France, INSEE", "2 95 10 99 126 111 93", "2 95 10 99 126 111 94"),
     ("nl_bsn", "NL_BSN", r"\b\d{9}\b", "nl.bsn", ("bsn", "burgerservicenummer", "sofinummer"), 0.1, "Netherlands, Wet algemene bepalingen burgerservicenummer", "BSN 111222333", "111222333"),
@@ -62,6 +64,24 @@ _CHECKED: Final = (
     ("au_tfn", "AU_TFN", r"\b\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.tfn", ("tfn", "tax file number"), 0.1, "Australian Taxation Office", "TFN 123 456 782", "qty 123456782"),
 )  # fmt: skip
 
+
+_CHECKED_RECOGNIZERS: Final = tuple(
+    Recognizer(
+        name=name,
+        type=type,
+        pattern=loosened(pattern) if score < THRESHOLD else pattern,
+        validate=checked(module),
+        context=context,
+        base_score=score,
+        alone_score=ALONE if name in _ALONE else 0.0,
+        max_length=40,
+        priority=61,
+        source=source,
+        examples=(f"{example}",),
+        counter_examples=(counter,),
+    )
+    for name, type, pattern, module, context, score, source, example, counter in _CHECKED
+)
 
 RECOGNIZERS = (
     Recognizer(
@@ -166,21 +186,10 @@ RECOGNIZERS = (
         examples=("my driver's license number is 425700624",),
         counter_examples=("order 425700624",),
     ),
+    *_CHECKED_RECOGNIZERS,
     *(
-        Recognizer(
-            name=name,
-            type=type,
-            pattern=pattern,
-            validate=checked(module),
-            context=context,
-            base_score=score,
-            alone_score=ALONE if name in _ALONE else 0.0,
-            max_length=32,
-            priority=61,
-            source=source,
-            examples=(f"{example}",),
-            counter_examples=(counter,),
-        )
-        for name, type, pattern, module, context, score, source, example, counter in _CHECKED
+        whole(recognizer, row[2], row[7])
+        for recognizer, row in zip(_CHECKED_RECOGNIZERS, _CHECKED, strict=True)
+        if recognizer.base_score < THRESHOLD and not recognizer.alone_score
     ),
 )

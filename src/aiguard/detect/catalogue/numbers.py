@@ -8,10 +8,14 @@ is reported too.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Final
 
+from aiguard.detect.catalogue import checks
+from aiguard.detect.catalogue.written import loosened
 from aiguard.scan import Recognizer
 from aiguard.scan.recognizer import Validate
 
@@ -21,9 +25,40 @@ WINDOW: Final = 48
 ALONE: Final = 0.55
 """Score of a number that is the whole text, where chance is unlikely."""
 
+WEAK: Final = 0.52
+"""The same for a number with a check digit that one ordinary number in ten passes."""
+
 NumberRow = tuple[str, str, str | Validate, tuple[str, ...], float, float, str, str, str]
 """Type, pattern, ``python-stdnum`` module or check (``""``: none), words before it, score without them, score alone in a
 text, source, example, counter-example."""
+
+
+_UNCHECKED: Final = frozenset(
+    {
+        checks.has_digits,
+        "ar.dni",
+        "cr.cpf",
+        "cr.cpj",
+        "cr.cr",
+        "de.stnr",
+        "dz.nif",
+        "eg.tn",
+        "fi.associationid",
+        "fi.veronumero",
+        "fo.vn",
+        "is_.vsk",
+        "li.peid",
+        "pk.cnic",
+        "at.businessid",
+    }
+)
+"""Validators that look at the shape only."""
+
+
+_DAY: Final = re.compile(
+    r"(?:19|20)\d\d[ \-]?(?:0[1-9]|1[0-2])[ \-]?(?:0[1-9]|[12]\d|3[01])|[0-3]?\d[./ \-][01]?\d[./ \-](?:19|20)?\d\d"
+)
+_COUNTED: Final = "01234567890123456789"
 
 
 @cache
@@ -54,12 +89,17 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
         seen[type] = seen.get(type, 0) + 1
         name = type.lower() if seen[type] == 1 else f"{type.lower()}_{seen[type]}"
         validate = (checked(check) if check else None) if isinstance(check, str) else check
+        written = loosened(pattern)
+        loose = (
+            isinstance(check, str) and bool(check) and score < 0.5 and check not in _UNCHECKED and written != pattern
+        )
         made.append(
             Recognizer(
                 name=name,
                 type=type,
-                pattern=pattern,
+                pattern=written if loose and not alone else pattern,
                 validate=validate,
+                shrink=1 if loose and not alone else 0,
                 context=context,
                 base_score=score,
                 context_score=0.9 if validate else 0.75,
@@ -72,4 +112,34 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
                 counter_examples=(counter,),
             )
         )
+        if loose and alone:
+            made.append(
+                replace(made[-1], name=f"{name}_spaced", pattern=written, shrink=1, alone_score=0.0, priority=57)
+            )
+        if validate and not alone and score < 0.5 and check not in _UNCHECKED:
+            made.append(whole(made[-1], pattern, example))
     return tuple(made)
+
+
+def ordinary(text: str) -> bool:
+    """A day written in figures, or figures that are counted up or down: what people type for no number in particular."""
+    return _DAY.fullmatch(text) is not None or (len(text) > 4 and (text in _COUNTED or text in _COUNTED[::-1]))
+
+
+def whole(recognizer: Recognizer, declared: str, example: str) -> Recognizer:
+    """The number as it was ``declared`` where it is the whole text and no word speaks for it; other readings have priority."""
+    validate = recognizer.validate
+    match = re.search(declared, example)
+    return Recognizer(
+        name=f"{recognizer.name}_whole",
+        type=recognizer.type,
+        pattern=declared,
+        validate=lambda text: not ordinary(text) and (validate is None or validate(text)),
+        base_score=0.1,
+        context_score=0.1,
+        alone_score=WEAK,
+        max_length=recognizer.max_length,
+        priority=30,
+        source=recognizer.source,
+        examples=(match[0],) if match else (),
+    )

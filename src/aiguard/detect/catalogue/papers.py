@@ -48,7 +48,9 @@ def _plate(text: str) -> bool:
 
 
 def _postcode(text: str) -> bool:
-    return any(char.isdigit() for char in text) and 3 <= sum(char.isalnum() for char in text) <= 9
+    """Three to nine letters and digits with a digit, and no pattern of one: ``00000-000``, ``9XXX``."""
+    written = [char for char in text if char.isalnum()]
+    return any(map(str.isdigit, text)) and 3 <= len(written) <= 9 and len(set(written)) > 1 and "XX" not in text.upper()
 
 
 _ANY: Final = r"\b[A-Z0-9]{1,20}(?:[.\-/ ][A-Z0-9]{1,15}){0,5}\b"
@@ -58,7 +60,9 @@ _WORDED: Final = (
     (
         "ID_NUMBER", _ANY, _long,
         ("id number", "id no", "id card", "id card number", "identity number", "identity card", "identity card number", "national id",
-         "national id number", "national identification number", "national identity number", "identification number", "personal number",
+         "national id number", "national identification number", "national identity number", "identification number", "personal number", "identity nr", "identification nr", "citizen number", "citizen service number", "identity code", "birth number", "national identifier",
+         "registration number", "organisation number", "organization number", "company number", "company register number", "corporate number", "enterprise number",
+         "register number", "social security number", "social insurance number", "national insurance number",
          "personal identity code", "personal id", "personal code", "citizen id", "resident id", "ausweisnummer", "personalausweis", "identitätsnummer", "identifikationsnummer",
          "carte d'identité", "numéro d'identité", "número de identidad", "documento de identidad", "cédula", "número de documento", "carta d'identità",
          "numero di identità", "cartão de cidadão", "bilhete de identidade", "identiteitsnummer", "identiteitskaart", "numer dowodu", "dowód osobisty",
@@ -96,7 +100,7 @@ _WORDED: Final = (
     (
         "TAX_ID", _ANY, _long,
         ("tax id", "tax id number", "tax identification number", "tax identification", "taxpayer identification number", "taxpayer id", "tax number", "tax no", "tax reference", "tin",
-         "fiscal code", "fiscal number", "steuer id", "steuernummer", "steueridentifikationsnummer", "numéro fiscal", "identifiant fiscal", "número de identificación fiscal",
+         "tax identifier", "tax code", "fiscal code", "fiscal number", "steuer id", "steuernummer", "steueridentifikationsnummer", "numéro fiscal", "identifiant fiscal", "número de identificación fiscal",
          "identificación tributaria", "codice fiscale", "número de contribuinte", "número fiscal", "belastingnummer", "fiscaal nummer", "skattenummer", "verotunnus", "numer podatkowy",
          "daňové identifikační číslo", "adóazonosító", "cod fiscal", "vergi numarası", "vergi no", "инн", "налоговый номер", "идентификационный номер налогоплательщика", "ідентифікаційний номер",
          "αφμ", "纳税人识别号", "统一编号", "納税者番号", "마이넘버", "납세자번호", "الرقم الضريبي", "מספר עוסק", "mã số thuế", "npwp", "เลขประจำตัวผู้เสียภาษี"),
@@ -316,5 +320,20 @@ RECOGNIZERS = (
         source="ISO 17442",
         examples=("213800KUD8LAJWSQ9D15",),
         counter_examples=("213800KUD8LAJWSQ9D14",),
+    ),
+    Recognizer(
+        name="lei_in_context",
+        type="LEI",
+        pattern=r"\b[A-Z0-9]{18}\d{2}\b",
+        validate=checked("lei"),
+        context=("lei", "legal entity identifier"),
+        base_score=0.1,
+        context_score=0.9,
+        alone_score=0.55,
+        max_length=20,
+        priority=55,
+        source="ISO 17442, identifiers given before 2014",
+        examples=("LEI 0YPKKE5F0QW6RC51HE09", "1YTX3EVB2EG3PFFYOI09"),
+        counter_examples=("build 0YPKKE5F0QW6RC51HE09", "0YPKKE5F0QW6RC51HE08"),
     ),
 )

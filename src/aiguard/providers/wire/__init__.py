@@ -12,6 +12,7 @@ from typing import Protocol
 
 from aiguard.errors import ConfigurationError
 from aiguard.providers.exchange import RawRequest, RawResponse
+from aiguard.providers.wire.streams import WireStream
 from aiguard.types import Part
 
 
@@ -71,11 +72,15 @@ class WireFormat(Protocol):
 
     @property
     def name(self) -> str:
-        """The provider's name in policy and settings: ``openai``."""
+        """The provider's name in policy and settings: ``openai`` or ``anthropic``."""
         ...
 
     def request(self, raw: RawRequest) -> WireRequest:
         """Take a request apart; :class:`~aiguard.errors.MalformedInput` when it cannot be read in full."""
+        ...
+
+    def stream(self, request: WireRequest) -> WireStream:
+        """Reads the events of a streamed answer to ``request``."""
         ...
 
     def response(self, request: WireRequest, raw: RawResponse) -> WireResponse:
@@ -93,7 +98,11 @@ def wire_for(provider: str) -> WireFormat:
         from aiguard.providers.wire.openai import OpenAIWire
 
         return OpenAIWire()
-    raise ConfigurationError("no wire format knows this provider; supported: openai")
+    if provider == "anthropic":
+        from aiguard.providers.wire.anthropic import AnthropicWire
+
+        return AnthropicWire()
+    raise ConfigurationError("no wire format knows this provider; supported: anthropic, openai")
 
 
-__all__ = ["WireFormat", "WireRequest", "WireResponse", "wire_for"]
+__all__ = ["WireFormat", "WireRequest", "WireResponse", "WireStream", "wire_for"]

@@ -38,6 +38,7 @@ EFFORT: Final = enum("none", "minimal", "low", "medium", "high", "xhigh", "max")
 TIER: Final = enum("auto", "default", "flex", "scale", "priority", "fast")
 CACHE_OPTIONS: Final = record({}, {"mode": enum("implicit", "explicit"), "ttl": enum("30m")})
 BREAKPOINT: Final = record({"mode": enum("explicit")})
+STREAM_OPTIONS: Final = record({}, {"include_usage": optional(boolean), "include_obfuscation": optional(boolean)})
 METADATA: Final = marked(free, channel="meta")
 
 
@@ -211,7 +212,8 @@ CHAT_REQUEST: Final = record(
         "service_tier": optional(TIER),
         "stop": optional(either(string=text, items=array(text))),
         "store": optional(only(False, why="the provider would keep the exchange")),
-        "stream": optional(only(False, why="streaming is not supported yet")),
+        "stream": optional(boolean),
+        "stream_options": optional(STREAM_OPTIONS),
         "temperature": optional(number),
         "tool_choice": optional(marked(_TOOL_CHOICE, **_DEVELOPER)),
         "tools": optional(marked(array(_TOOL), **_DEVELOPER)),
@@ -225,7 +227,6 @@ CHAT_REQUEST: Final = record(
         "functions": "it is deprecated; use tools",
         "logit_bias": "token ids are text that no control can read",
         "moderation": "it sends content to a second model",
-        "stream_options": "streaming is not supported yet",
         "top_logprobs": SPLIT,
         "web_search_options": "the provider would send content elsewhere",
     },
@@ -270,7 +271,7 @@ USAGE: Final = known(
 )
 _NO_AUDIO: Final = optional(only(None, why=UNSEEN))
 
-_ANSWER_CALL: Final = known(
+ANSWER_CALL: Final = known(
     {
         "id": free,
         "type": where_fits(enum("function", "custom")),
@@ -279,6 +280,7 @@ _ANSWER_CALL: Final = known(
         "custom": known({"name": free, "input": marked(where_fits(json_text), channel="tool")}),
     }
 )
+FINISH: Final = where_fits(optional(enum("stop", "length", "tool_calls", "content_filter", "function_call")))
 CHAT_ANSWER: Final = known(
     dict.fromkeys(("id", "model", "system_fingerprint", "metadata"), free)
     | {
@@ -290,24 +292,14 @@ CHAT_ANSWER: Final = known(
             known(
                 {
                     "index": TOKENS,
-                    "finish_reason": where_fits(
-                        optional(
-                            enum(
-                                "stop",
-                                "length",
-                                "tool_calls",
-                                "content_filter",
-                                "function_call",
-                            )
-                        )
-                    ),
+                    "finish_reason": FINISH,
                     "message": marked(
                         known(
                             {
                                 "role": where_fits(enum("assistant")),
                                 "content": marked(where_fits(optional(text)), channel="prose"),
                                 "refusal": marked(where_fits(optional(text)), channel="prose"),
-                                "tool_calls": each(_ANSWER_CALL),
+                                "tool_calls": each(ANSWER_CALL),
                                 "function_call": known(
                                     {
                                         "name": free,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
+from aiguard.framing.jsontree import Path
 from aiguard.providers.wire.openai_chat import (
     BREAKPOINT,
     CACHE_OPTIONS,
@@ -12,6 +14,7 @@ from aiguard.providers.wire.openai_chat import (
     ROUTES,
     SCHEMA_FIELDS,
     SPLIT,
+    STREAM_OPTIONS,
     TIER,
     TIMESTAMP,
     TOKENS,
@@ -22,6 +25,8 @@ from aiguard.providers.wire.shape import (
     IDENTIFIER,
     NAME,
     Check,
+    Mark,
+    Reader,
     array,
     boolean,
     by_field,
@@ -273,7 +278,8 @@ RESPONSES_REQUEST: Final = record(
         ),
         "safety_identifier": optional(text),
         "service_tier": optional(TIER),
-        "stream": optional(only(False, why="streaming is not supported yet")),
+        "stream": optional(boolean),
+        "stream_options": optional(STREAM_OPTIONS),
         "temperature": optional(number),
         "text": optional(
             marked(
@@ -302,7 +308,6 @@ RESPONSES_REQUEST: Final = record(
         "moderation": "it sends content to a second model",
         "previous_response_id": STATE,
         "prompt": STATE,
-        "stream_options": "streaming is not supported yet",
         "top_logprobs": SPLIT,
     },
 )
@@ -322,7 +327,7 @@ _ITEM_TYPE: Final = where_fits(
     )
 )
 _PROSE: Final = marked(where_fits(text), channel="prose")
-_CONTENT_PART: Final = known(
+CONTENT_PART: Final = known(
     {
         "type": _ITEM_TYPE,
         "text": _PROSE,
@@ -331,6 +336,29 @@ _CONTENT_PART: Final = known(
         "logprobs": free,
     }
 )
+_ANSWER_ITEM: Final = known(
+    {
+        "type": _ITEM_TYPE,
+        "status": _ANSWER_STATUS,
+        "role": where_fits(enum("assistant")),
+        "content": each(CONTENT_PART),
+        "summary": each(CONTENT_PART),
+        "id": free,
+        "call_id": free,
+        "name": free,
+        "arguments": marked(where_fits(json_text), channel="tool"),
+        "input": marked(where_fits(json_text), channel="tool"),
+        "result": optional(only(None, why=UNSEEN)),
+    }
+)
+
+
+def ITEM(reader: Reader, value: Any, path: Path, mark: Mark) -> None:  # noqa: N802 - a check, as the constants beside it
+    """An item of an answer. What the model thinks is not what it says: it has a role of its own."""
+    thinks = isinstance(value, dict) and value.get("type") == "reasoning"
+    _ANSWER_ITEM(reader, value, path, replace(mark, role="reasoning" if thinks else "assistant"))
+
+
 _ECHOED: Final = (
     "background",
     "error",
@@ -366,25 +394,6 @@ RESPONSES_ANSWER: Final = known(
         "service_tier": where_fits(optional(TIER)),
         "max_output_tokens": where_fits(optional(TOKENS)),
         "usage": USAGE,
-        "output": each(
-            marked(
-                known(
-                    {
-                        "type": _ITEM_TYPE,
-                        "status": _ANSWER_STATUS,
-                        "role": where_fits(enum("assistant")),
-                        "content": each(_CONTENT_PART),
-                        "summary": each(_CONTENT_PART),
-                        "id": free,
-                        "call_id": free,
-                        "name": free,
-                        "arguments": marked(where_fits(json_text), channel="tool"),
-                        "input": marked(where_fits(json_text), channel="tool"),
-                        "result": optional(only(None, why=UNSEEN)),
-                    }
-                ),
-                role="assistant",
-            )
-        ),
+        "output": each(ITEM),
     }
 )

@@ -1,0 +1,281 @@
+"""Events that belong to a transaction of the application's own.
+
+``put`` writes an event into the outbox with the application's session: if its transaction commits, the event is on record, if it
+rolls back, the event never was. What is in the outbox gets its position in the log a moment later, when any process *drains*
+it: rows leave the outbox and enter the log in one transaction, so that an event is in exactly one of the two, whatever crashes.
+
+A row is sealed with the ring's key and bound to its event's id: whoever changes one, or makes one up, is found out when it is
+opened, and it stays where it is for :func:`aiguard.audit.verify.verify` to tell. A row that is deleted before it was drained is
+not missed; that is what the log, and not the outbox, is for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final, Protocol, cast
+
+from sqlalchemy import Connection, Engine, LargeBinary, String, Table, delete, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aiguard.audit.canonical import canonical
+from aiguard.audit.payload import check_record
+from aiguard.audit.tables import LOG, AuditEvent, AuditLog, insert_rows, prepare
+from aiguard.audit.worker import Worker
+from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
+from aiguard.db.engine import reading, schema_of, writing
+from aiguard.db.failures import as_store_error
+from aiguard.db.writer import Row, Sealing, people_of
+from aiguard.errors import AIGuardError, ConfigurationError, StoreError, StoreUnavailable
+from aiguard.types import AuditRecord, KeyRing, SubjectKeys, new_id
+
+logger = logging.getLogger("aiguard")
+
+PAGE: Final = 256
+"""Events that are drained in one transaction."""
+
+IDLE_SECONDS: Final = 5.0
+"""How often a process looks for what another one left in the outbox."""
+
+SOON_SECONDS: Final = 0.2
+"""How often it looks after it has put something in itself, since it does not learn of the commit."""
+
+SOON_FOR: Final = 30.0
+"""For how many seconds after a ``put`` it looks that often."""
+
+
+class AuditOutbox(Base):
+    """One event that waits for its position in the log."""
+
+    __tablename__ = f"{PREFIX}audit_outbox"
+
+    id: Mapped[int] = mapped_column(LeafIndex, primary_key=True, autoincrement=True)
+    event_id: Mapped[str] = mapped_column(String(64), unique=True)
+    at: Mapped[datetime] = mapped_column(UtcTime)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+_OUTBOX: Final = cast("Table", AuditOutbox.__table__)
+
+
+class Executes(Protocol):
+    """An SQLAlchemy ``Connection``, ``Session`` or ``scoped_session``."""
+
+    def execute(self, statement: Any, parameters: Any = ..., /) -> Any:
+        """Run one statement in the current transaction."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drained:
+    """What one drain did."""
+
+    events: int = 0
+    refused: int = 0
+    """Rows that do not open, or that are not what was sealed; they stay in the outbox."""
+    repeated: int = 0
+    """Rows of events that the log already holds; they were dropped."""
+
+
+def put(session: Executes, records: Sequence[AuditRecord], keyring: KeyRing, *, schema: str | None = None) -> None:
+    """Write events into the outbox (of a PostgreSQL ``schema``), in the transaction that ``session`` is in.
+
+    Raises:
+        PayloadRefused: an event holds what may not get into the log. Nothing was written.
+        StoreError: the database refused.
+    """
+    rows = [{"event_id": record.id, "at": record.at, "sealed": _sealed(record, keyring)} for record in records]
+    if not rows:
+        return
+    try:
+        session.execute(insert(_OUTBOX).execution_options(schema_translate_map={None: schema}), rows)
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from None
+
+
+def drain(engine: Engine, keyring: KeyRing) -> Drained:
+    """Move every committed event of the outbox into the log, oldest first. Any number of processes may do it at once.
+
+    Raises:
+        StoreUnavailable: the database or the key store cannot be used; what is not moved yet stays in the outbox.
+    """
+    done = Drained()
+    after = 0
+    try:
+        while True:
+            with reading(engine) as connection:
+                query = select(_OUTBOX).where(_OUTBOX.c.id > after).order_by(_OUTBOX.c.id).limit(PAGE)
+                page = connection.execute(query).all()
+            if page:
+                done = _move(engine, keyring, page, done)
+                after = int(page[-1].id)
+            if len(page) < PAGE:
+                return done
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from None
+
+
+def waiting(engine: Engine) -> int:
+    """How many events are in the outbox."""
+    try:
+        with reading(engine) as connection:
+            return int(connection.execute(select(func.count()).select_from(_OUTBOX)).scalar_one())
+    except SQLAlchemyError as error:
+        raise as_store_error(error, "read") from None
+
+
+def _move(engine: Engine, keyring: KeyRing, page: Sequence[Any], before: Drained) -> Drained:
+    records: dict[str, AuditRecord] = {}
+    for row in page:
+        record = _opened(row.event_id, bytes(row.sealed), keyring)
+        if record is None:
+            logger.critical("row %d of the audit outbox is not what was put there; it was left as it is", row.id)
+        else:
+            records[row.event_id] = record
+    # Before the transaction: a person's new key is written to the key store, which may be the same SQLite file.
+    keys = keyring.subject_keys(people_of(list(records.values()))) if isinstance(keyring, SubjectKeys) else {}
+    sealing = Sealing(keyring=keyring, writer=new_id("wrt"), subjects=keys)
+    ready: dict[str, Row] = {id: prepare(record, sealing) for id, record in records.items()}
+    seen = {row.event_id: bytes(row.sealed) for row in page}
+    with writing(engine) as connection:
+        taken = _take(connection, list(ready))
+        if any(seen[id] != sealed for id, sealed in taken):
+            raise StoreUnavailable("A row of the audit outbox changed while it was drained; it is looked at again.")
+        repeated = _there(connection, [id for id, _ in taken])
+        rows = [ready[id] for id, _ in taken if id not in repeated]
+        if rows:
+            insert_rows(connection, rows)
+    if repeated:
+        logger.critical("%d events of the audit outbox were in the log already; they were dropped", len(repeated))
+    return Drained(
+        events=before.events + len(rows),
+        refused=before.refused + len(page) - len(ready),
+        repeated=before.repeated + len(repeated),
+    )
+
+
+def _take(connection: Connection, ids: Sequence[str]) -> list[tuple[str, bytes]]:
+    """Delete these events' rows unless another process is at them; what was deleted, in the order it was put.
+
+    By the event's id and never by the row's: SQLite may give a row's id again once it is free, and what another process put under
+    it meanwhile must not go.
+    """
+    c = _OUTBOX.c
+    free = select(c.id).where(c.event_id.in_(ids)).order_by(c.id).with_for_update(skip_locked=True)
+    gone = connection.execute(delete(_OUTBOX).where(c.id.in_(free)).returning(c.id, c.event_id, c.sealed)).all()
+    return [(str(row.event_id), bytes(row.sealed)) for row in sorted(gone, key=lambda row: int(row.id))]
+
+
+def _there(connection: Connection, ids: Sequence[str]) -> set[str]:
+    return set(connection.execute(select(AuditEvent.id).where(AuditEvent.id.in_(ids))).scalars()) if ids else set()
+
+
+def _sealed(record: AuditRecord, keyring: KeyRing) -> bytes:
+    said = {each.name: getattr(record, each.name) for each in fields(AuditRecord)}
+    said |= {"at": record.at.isoformat(), "payload": check_record(record).decode()}
+    return keyring.seal(canonical(said, simple=False), aad=outbox_aad(record.id))
+
+
+def _opened(event_id: str, sealed: bytes, keyring: KeyRing) -> AuditRecord | None:
+    try:
+        said = json.loads(keyring.open(sealed, aad=outbox_aad(event_id)))
+        record = AuditRecord(
+            **{**said, "at": datetime.fromisoformat(said["at"]), "payload": json.loads(said["payload"])}
+        )
+        check_record(record)
+    except (AIGuardError, ValueError, KeyError, TypeError):
+        return None
+    return record if record.id == event_id else None
+
+
+def outbox_aad(event_id: str) -> bytes:
+    """What a sealed row is bound to."""
+    return canonical(["aiguard/audit-outbox", 1, event_id], simple=True)
+
+
+class Outbox(Worker):
+    """The outbox of one guard: takes events, and drains them in a thread.
+
+    Args:
+        engine: the evidence database.
+        keyring: seals what waits, and what enters the log.
+    """
+
+    name = "aiguard-outbox"
+
+    def __init__(self, engine: Engine, keyring: KeyRing, *, idle: float = IDLE_SECONDS) -> None:
+        super().__init__(idle)
+        self._engine = engine
+        self._keyring = keyring
+        self._idle = idle
+        self._soon_until = 0.0
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._own = ""
+        self._lock = threading.Lock()
+
+    def put(self, session: Executes, record: AuditRecord) -> None:
+        """Write one event in the session's transaction.
+
+        Raises:
+            ConfigurationError: the session leads to a database that does not hold this guard's log.
+            PayloadRefused: the event holds what may not get into the log.
+            StoreError: the database refused.
+        """
+        self._same_database(session)
+        put(session, [record], self._keyring, schema=schema_of(self._engine))
+        self._soon_until = time.monotonic() + SOON_FOR
+        self._interval = SOON_SECONDS
+        self.wake()
+
+    def turn(self) -> None:
+        """Drain, and say what stands against it."""
+        try:
+            drain(self._engine, self._keyring)
+        except StoreError as error:
+            logger.error("the audit outbox was not drained in this turn: %s", error)  # noqa: TRY400 - told in our words
+        except Exception as error:  # noqa: BLE001 - the next turn tries again; what waits too long is told by verify
+            logger.error(  # noqa: TRY400 - the message may quote a row
+                "the audit outbox was not drained in this turn: %s", type(error).__name__
+            )
+        if time.monotonic() > self._soon_until:
+            self._interval = self._idle
+
+    def _same_database(self, session: Executes) -> None:
+        engine = _engine_of(session)
+        if engine is not None and engine in self._known:
+            return
+        query = select(AuditLog.instance).where(AuditLog.log == LOG)
+        options = {"schema_translate_map": {None: schema_of(self._engine)}}
+        try:
+            with self._lock:
+                if not self._own:
+                    with reading(self._engine) as connection:
+                        self._own = str(connection.execute(query).scalar_one())
+            theirs = session.execute(query.execution_options(**options)).scalar_one_or_none()
+        except SQLAlchemyError as error:
+            raise as_store_error(error) from None
+        if theirs != self._own:
+            raise ConfigurationError(
+                "The session leads to another database than the guard's, so the event would not be in this guard's log; give "
+                "a session on AIGUARD_DATABASE_URL, or record without session="
+            )
+        if engine is not None:
+            self._known.add(engine)
+
+
+def _engine_of(session: Any) -> Engine | None:
+    """The engine behind a session or connection, if it has one."""
+    get: Callable[[], Any] | None = getattr(session, "get_bind", None)
+    try:
+        bind = get() if get is not None else getattr(session, "engine", None)
+    except SQLAlchemyError:
+        return None
+    found = getattr(bind, "engine", bind)
+    return found if isinstance(found, Engine) else None

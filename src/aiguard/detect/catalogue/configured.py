@@ -1,0 +1,144 @@
+"""Credentials in the places where programs and people put them: command lines, configuration files, headers, sentences."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+from aiguard.detect.entropy import password_value, placeholder, secret_value
+from aiguard.scan import Recognizer
+
+_NAMES: Final = (
+    r"(?:pass(?:word|wd|phrase|code)|pwd|secret|token|api[_\-.]?key|access[_\-.]?key|private[_\-.]?key|credentials?)"
+)
+_KEYS: Final = r"(?:api|access|secret|auth|app|client|service|license|encryption)[ _\-]?(?:key|token|secret)"
+_PASSWORDS: Final = (
+    r"(?:password|passcode|passphrase|passwd|pwd|pw|passwort|kennwort|wachtwoord|contraseña|senha|hasło|пароль)"
+)
+_COMMUNITIES: Final = frozenset({"public", "private", "community", "string", "read", "write"})
+
+
+def _pair(text: str) -> bool:
+    """Base64 of ``name:password``, as registries' clients keep it."""
+    try:
+        user, colon, password = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return False
+    return bool(user) and bool(colon) and len(password) >= 3 and (user + password).isprintable()
+
+
+def _argument(text: str) -> bool:
+    return len(set(text)) > 3 and not placeholder(text) and not text.startswith(("$", "-", "<", "{", "%", "@"))
+
+
+def _random(text: str) -> bool:
+    return secret_value(text) and any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+
+
+def _typed(text: str) -> bool:
+    return secret_value(text) or (password_value(text) and any(map(str.isdigit, text)))
+
+
+# name, pattern, check, source, example, counter-example
+_PLACES: Final = (
+    (
+        "secret_xml_element",
+        rf"(?i)<[\w:.\-]{{0,40}}{_NAMES}[\w.\-]{{0,20}}(?:[ ][^<>]{{0,120}})?>[ \t\r\n]{{0,12}}([^\s<>]{{6,200}})[ \t\r\n]{{0,12}}</",
+        _typed, "XML: an element named after a credential", "<password>Gh7$kLp0</password>", "<password>changeme</password>",
+    ),
+    (
+        "secret_xml_attributes",
+        rf"(?i)(?:key|name)[ ]?=[ ]?[\"'][^\"'<>]{{0,60}}{_NAMES}[\"'][ \t\r\n]{{1,12}}value[ ]?=[ ]?[\"']([^\"'\s]{{6,200}})[\"']",
+        _typed, "XML: a name and a value", '<add key="ApiSecret" value="7n1AyOHFRuT11NCue1cr" />', '<add key="ApiSecret" value="your-secret" />',
+    ),
+    (
+        "netrc_password",
+        r"\bmachine[ \t\r\n]{1,8}[^\s]{1,100}[ \t\r\n]{1,8}login[ \t\r\n]{1,8}[^\s]{1,100}[ \t\r\n]{1,8}password[ \t\r\n]{1,8}([^\s]{4,200})",
+        _argument, "netrc(5)", "machine example.org login joe password Gfc9vJAX", "machine example.org login joe password $PW",
+    ),
+    (
+        "docker_auth",
+        r"\"auth\"[ ]{0,2}:[ ]{0,2}\"([A-Za-z0-9+/]{8,400}={0,2})\"",
+        _pair, "Docker's config.json", '{"auths": {"https://example.org": {"auth": "am9lOmh1bnRlcjIxMjM0NQ=="}}}', '"auth": "required"',
+    ),
+    (
+        "mysql_password",
+        r"\b(?:mysql(?:dump|admin|import|check)?|mariadb(?:-dump|-admin)?)\b[^\n|;]{0,200}?[ ]-p([^\s\"'\-][^\s\"']{4,100})",
+        _argument, "mysql(1), option -p", "mysql -u root -pS3cretPw1 shop", "mysql -u root -p$PASSWORD shop",
+    ),
+    (
+        "command_password",
+        (r"\b(?:sshpass|docker[ ]login|podman[ ]login|helm[ ]registry[ ]login|az[ ]login|oc[ ]login|ldap(?:search|modify|add)|psql|smbclient|rclone|wget|redis-cli|mongo(?:sh|dump)?|htpasswd)"
+        r"\b[^\n|;]{0,200}?[ ](?:-p|-w|-a|--password|--http-password|--pass)[ =][\"']?([^\s\"'\-][^\s\"']{4,100})"),
+        _argument, "manual pages of the commands", "sshpass -p 'S3cretPw1' ssh root@example.org", "docker login -u joe -p $TOKEN example.org",
+    ),
+    (
+        "powershell_secure_string",
+        r"(?i)\bConvertTo-SecureString[ ]{1,4}(?:-String[ ]{1,4})?[\"']([^\"'\s$][^\"'\s]{4,200})[\"']",
+        _argument, "PowerShell, ConvertTo-SecureString", "ConvertTo-SecureString 'S3cretPw1!' -AsPlainText -Force", 'ConvertTo-SecureString "$Password" -AsPlainText',
+    ),
+    (
+        "secret_typed_declaration",
+        rf"(?i){_NAMES}[A-Za-z0-9_]{{0,20}}[ ]{{0,2}}:[ ]{{0,2}}&?(?:'static[ ])?[A-Za-z][\w.<>\[\]?]{{1,24}}[ ]{{0,2}}=[ ]{{0,2}}[\"'`]([^\s\"'`]{{6,200}})[\"'`]",
+        _typed, "declarations with a type, as in Rust, TypeScript, Kotlin, Swift and Python",
+        'let token: &str = "a4wO5Ndor89QtvnQzKlIeyGFPnShWzKb";', 'val token: String = "your-token-here"',
+    ),
+    (
+        "secret_told",
+        rf"(?i)\b(?:{_KEYS}|token|secret)[ ]{{1,2}}(?:is|was|ist|lautet|est|es|è|é)[ ]?:?[ \t]{{1,3}}[\"'`]?([A-Za-z0-9+/_\-=.]{{16,200}})",
+        _random, "how people write keys to each other", "my api key is 2gOCZPeJMQW9cy78kyEk2FINMdB8FAsH", "the token is documented-elsewhere",
+    ),
+    (
+        "password_told",
+        rf"(?i)\b{_PASSWORDS}(?:[ ]{{1,2}}(?:is|was|ist|lautet|est|es|è|é))?[ ]?[:：][ \t]{{0,3}}[\"'`]?([^\s\"'`<>]{{6,100}})",
+        password_value, "how people write passwords to each other", "PW: Zx81kk!2", "pw: required",
+    ),
+    (
+        "password_column",
+        rf"(?i)\b{_PASSWORDS}\t{{1,3}}([^\s\"'`<>]{{6,100}})",
+        password_value, "tables whose columns tabs part", "password\tZx81kk!2", "password\tusername",
+    ),
+    (
+        "login_pair",
+        rf"(?i)\b(?:id|user(?:name)?|login|account)[ ]?[/&][ ]?{_PASSWORDS}[ ]?[:=：][ ]{{0,3}}[^\s/|,]{{1,64}}[ ]{{0,2}}[/|][ ]{{0,2}}([^\s/|,]{{5,100}})",
+        password_value, "how people write a name and a password", "ID/PW: joe / Zx81kk!2", "login / password: see / intranet",
+    ),
+    (
+        "secret_argument",
+        (r"(?i)\b(?:client|connect|auth|authenticate|login|configure|openai|anthropic|cohere|mistral|groq|together|replicate|pinecone|set_?(?:api_?)?(?:key|token))"
+        r"\([ ]?(?:[a-z_]{0,20}[ ]?=[ ]?)?[\"']([A-Za-z0-9_\-]{30,120})[\"']"),
+        _random, "the first argument of a client of an API", "co = cohere.Client('s0gNTkqXI5tJowNGGjKTm7HTT17mK8bOQmXfipEK')", "client('documents-of-the-year-before-last')",
+    ),
+    (
+        "session_cookie",
+        r"(?i)\b(?:set-)?cookie[\"']?[ ]?:[ ]?[\"']?[^\n\"']{0,200}?(?:sess(?:ion)?|sid|auth|token|jwt)[A-Za-z_.\-]{0,20}=([A-Za-z0-9%_\-.+/=:]{16,400})",
+        _random, "RFC 6265: a session's cookie lets whoever has it in", "Cookie: lang=en; sessionid=vqVNumVEJzd39iW5Fhol17PY8j1hZgGq", "Cookie: session=none",
+    ),
+    (
+        "snmp_community",
+        r"(?i)\bsnmp-server[ ]community[ ](?:\d[ ])?([^\s]{4,40})",
+        lambda text: text.lower() not in _COMMUNITIES and _argument(text), "RFC 1901, section 2; Cisco IOS", "snmp-server community Pr1v8str RO", "snmp-server community public RO",
+    ),
+    (
+        "sentry_dsn",
+        r"\bhttps?://([0-9a-f]{32}(?::[0-9a-f]{32})?)@[A-Za-z0-9.\-]{1,100}/\d{1,12}\b",
+        lambda text: len(set(text)) > 6, "Sentry, client keys", "https://2ca5b04c16bed33ededc7c11ee911a4e@o1.ingest.example/2", "https://joe@example.org/2",
+    ),
+)  # fmt: skip
+
+RECOGNIZERS = tuple(
+    Recognizer(
+        name=name,
+        type="SECRET",
+        pattern=pattern,
+        validate=check,
+        boundary=False,
+        base_score=0.7,
+        priority=77,
+        source=source,
+        examples=(example,),
+        counter_examples=(counter,),
+    )
+    for name, pattern, check, source, example, counter in _PLACES
+)

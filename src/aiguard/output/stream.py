@@ -1,0 +1,117 @@
+"""The answer rules of a text that is still arriving: blocked patterns, and where its links are.
+
+Both decide as they do of the whole text, whatever the chunks are (law 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+from aiguard.output.links import link_spans
+from aiguard.scan.closure import NotClosed, Tails, closure
+from aiguard.scan.engine import encode
+from aiguard.scan.patterns import Pattern, compile_pattern
+
+CARRY: Final = 64
+"""Characters of what is behind that a link may have begun in; of a longer open link its two ends stand for the whole."""
+
+
+@lru_cache(maxsize=256)
+def _tails(patterns: tuple[str, ...]) -> Tails | None:
+    try:
+        return Tails([closure(pattern) for pattern in patterns])
+    except NotClosed:
+        return None
+
+
+class PatternGate:
+    """Lets a text through as long as no blocked pattern can be part of what was let through.
+
+    What may still become a match is held back. A pattern that cannot be taken apart (it uses syntax that only RE2 has, or
+    an anchor) holds everything back until the end: :attr:`buffered`.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns: list[tuple[int, Pattern]] = [(at, compile_pattern(each)) for at, each in enumerate(patterns)]
+        self._tails = _tails(tuple(patterns)) if patterns else None
+        self._held = ""
+        self.broken: int | None = None
+        """The index of the pattern that was found; nothing comes out any more."""
+
+    @property
+    def buffered(self) -> bool:
+        """Whether nothing comes out before the end."""
+        return bool(self._patterns) and self._tails is None
+
+    @property
+    def held(self) -> int:
+        """Characters that are held back."""
+        return len(self._held)
+
+    def feed(self, text: str, *, last: bool = False) -> str:
+        """What is let through now."""
+        if not self._patterns:
+            return text
+        self._held += text
+        if self.broken is not None or (self._tails is None and not last):
+            return ""
+        for number, pattern in self._patterns:
+            if pattern.found(self._held):
+                self.broken, self._held = number, ""
+                return ""
+        cut = len(self._held)
+        if not last and self._tails is not None and self._held:
+            data = encode(self._held)
+            at = self._tails.start(data)
+            cut = at if len(data) == len(self._held) else len(data[:at].decode())
+        out, self._held = self._held[:cut], self._held[cut:]
+        return out
+
+
+class LinkAware:
+    """Rewrites the stretches of a text that stand outside links, as they would be in the whole text.
+
+    ``rewrite`` is given the stretches in order; a token is never cut by them. A closing bracket is held back until the
+    next character says whether a link begins with it.
+    """
+
+    def __init__(self, rewrite: Callable[[str], str]) -> None:
+        self._rewrite = rewrite
+        self._behind = ""
+        self._held = ""
+
+    @property
+    def held(self) -> int:
+        """Characters that are held back."""
+        return len(self._held)
+
+    def feed(self, text: str, *, last: bool = False) -> str:
+        """The text as it reads with its stretches rewritten; text must not end inside a token."""
+        text = self._held + text
+        self._held = ""
+        if not last and text.endswith("]"):
+            at = max(0, text.rfind("["))
+            at -= at > 0 and text[at - 1] == "\\"
+            text, self._held = text[:at], text[at:]
+        if not text:
+            return ""
+        done = len(self._behind)
+        whole = self._behind + text
+        ahead = self._held  # a link that begins with what is held begins behind this text
+        spans = link_spans(whole + ahead) if ahead else link_spans(whole)
+        pieces: list[str] = []
+        opened = ""
+        for start, end in spans:
+            if start >= len(whole):
+                break
+            if end > done:
+                pieces += (self._rewrite(whole[done:start]) if start > done else "", whole[max(done, start) : end])
+                done = min(end, len(whole))
+            if end >= len(whole):
+                opened = whole[start:]
+        pieces.append(self._rewrite(whole[done:]) if done < len(whole) else "")
+        tail = opened or whole[-CARRY:]
+        self._behind = tail if len(tail) <= 2 * CARRY else tail[:CARRY] + tail[-CARRY:]
+        return "".join(pieces)

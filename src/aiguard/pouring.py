@@ -1,0 +1,169 @@
+"""The drivers of a streamed answer, sync and async: iterators that pull, so nothing is read ahead of its reader.
+
+They decide nothing. However an iteration ends (its end, a refusal, an exception, ``close``, garbage collection) the connection is
+let go and the outcome is on record once. Closing from another thread, while a read is waiting, is for that read to record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any, TypeVar, cast
+
+from aiguard.drivers import Hands, advance, asettled, settled
+from aiguard.pipeline import Commit, Delivered, Opened
+from aiguard.streamed import Deliver, Receive
+
+Item = TypeVar("Item", str, bytes)
+"""A piece of a plain text, or bytes of a wire format."""
+
+Flow = Generator[Receive | Deliver | Commit, Any, Delivered]
+
+
+class _Pour:
+    """What both drivers share: the stages, and where they stand."""
+
+    def __init__(self, flow: Flow, hands: Hands, opened: Opened) -> None:
+        self._flow = flow
+        self._trail = opened.trail
+        self._hands = hands
+        self._close = opened.raw.close
+        self._over = False
+        self._handed = False
+        self._closed = False
+        self._effect: Any = next(flow)
+
+    def _step(self, value: Any = None, error: BaseException | None = None) -> None:
+        """Give the stages what their effect came to, and take the next one; raises what they end in."""
+        try:
+            effect, refusal = advance(self._flow, value, error)
+        except BaseException:
+            self._over = True
+            raise
+        if refusal is not None:
+            self._over = True
+            raise refusal.with_traceback(None) from None
+        self._effect = effect
+        self._over = isinstance(effect, Delivered)
+
+    def _due(self) -> bool:
+        """Whether something is to be handed over now."""
+        self._handed = not self._over and isinstance(self._effect, Deliver)
+        return self._handed
+
+    def _abandon(self) -> None:
+        """Nobody reads any more. If the outcome is still open, it is put on record, and nobody waits for that."""
+        if self._over:
+            return
+        self._over = True
+        self._flow.close()
+        if not self._trail.ended:
+            self._hands.recorder.commit([self._trail.aborted()])
+
+    def __del__(self) -> None:
+        if not getattr(self, "_over", True):
+            self._abandon()
+
+
+class Pour(_Pour, Iterator[Item]):
+    """What may be delivered of a streamed answer."""
+
+    def __init__(self, flow: Flow, hands: Hands, opened: Opened) -> None:
+        self._chunks: Iterator[Any] = opened.raw.chunks
+        super().__init__(flow, hands, opened)
+
+    def __next__(self) -> Item:
+        try:
+            if self._handed:
+                self._step()
+            while not self._due() and not self._over:
+                value: Any = None
+                error: BaseException | None = None
+                try:
+                    match self._effect:
+                        case Receive():
+                            value = next(self._chunks, None)
+                        case Commit(records=records, wait=wait):
+                            pending = self._hands.recorder.commit(records)
+                            if wait:
+                                settled(pending, self._hands.store_timeout)
+                except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
+                    error = raised
+                self._step(value, error)
+        except BaseException:
+            self._let_go()
+            raise
+        if self._handed:
+            return cast("Item", self._effect.data)
+        self._let_go()
+        raise StopIteration
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self.close()
+
+    def close(self) -> None:
+        """Stop reading. The connection is let go, and on record is what was delivered."""
+        try:
+            self._abandon()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._close()
+
+
+class AsyncPour(_Pour, AsyncIterator[Item]):
+    """:class:`Pour` on an event loop."""
+
+    def __init__(self, flow: Flow, hands: Hands, opened: Opened) -> None:
+        self._chunks: AsyncIterator[Any] = opened.raw.chunks
+        self._offload = opened.slow
+        super().__init__(flow, hands, opened)
+
+    async def __anext__(self) -> Item:
+        try:
+            if self._handed:
+                await self._astep()
+            while not self._due() and not self._over:
+                value: Any = None
+                error: BaseException | None = None
+                try:
+                    match self._effect:
+                        case Receive():
+                            value = await anext(self._chunks, None)
+                        case Commit(records=records, wait=wait):
+                            pending = self._hands.recorder.commit(records)
+                            if wait:
+                                await asettled(pending, self._hands.store_timeout)
+                except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
+                    error = raised
+                await self._astep(value, error)
+        except BaseException:
+            await self._let_go()
+            raise
+        if self._handed:
+            return cast("Item", self._effect.data)
+        await self._let_go()
+        raise StopAsyncIteration
+
+    async def _astep(self, value: Any = None, error: BaseException | None = None) -> None:
+        """:meth:`_step`, in a thread where a language model may take its time."""
+        if self._offload:
+            await asyncio.to_thread(self._step, value, error)
+        else:
+            self._step(value, error)
+
+    async def aclose(self) -> None:
+        """Stop reading. The connection is let go, and on record is what was delivered."""
+        try:
+            self._abandon()
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._close()

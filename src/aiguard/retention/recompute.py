@@ -1,0 +1,171 @@
+"""After a change of policy: when kept artifacts go, computed anew from the rules in force.
+
+A row remembers the hash of the rules that gave its expiry. Rows of another hash get the expiry, basis, owner and mechanism of the
+rule that fits them now, counted from their creation, and are sealed anew, because their ciphertext is bound to those. A row that
+no rule covers any more, or that cannot be opened, keeps its expiry, and is counted; its hash says that it was looked at. Until a row
+was looked at, a run of the retention job leaves it.
+
+Nothing is deleted here. What a shorter rule has made due is in the next plan, under the same limits as anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, Engine, Table, bindparam, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from aiguard.audit import append
+from aiguard.db.engine import reading, writing
+from aiguard.db.failures import as_store_error
+from aiguard.db.writer import Sealing
+from aiguard.errors import IntegrityError
+from aiguard.policy import Policy
+from aiguard.store import SubjectKeyRing
+from aiguard.store.datakeys import KEY_ID_BYTES
+from aiguard.store.tables import Artifact, artifact_aad
+from aiguard.types import AuditRecord, KeyRing, Sensitivity, new_id
+
+BATCH: Final = 200
+"""Rows of one transaction."""
+
+_ARTIFACTS: Final = cast("Table", Artifact.__table__)
+_CHANGE: Final = (
+    update(_ARTIFACTS)
+    .where(_ARTIFACTS.c.id == bindparam("row_id"))
+    .values({name: bindparam(f"new_{name}") for name in (
+        "expires_at", "basis", "owner", "mechanism", "retention", "retention_hash", "content",
+    )})
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recomputed:
+    """What a run changed. ``uncovered`` rows have no rule, ``unreadable`` ones do not open; both kept their expiry."""
+
+    run_id: str
+    changed: int
+    uncovered: int
+    unreadable: int
+
+
+def recompute(
+    engine: Engine,
+    keyring: KeyRing,
+    policy: Policy,
+    *,
+    now: datetime,
+    progress: Callable[[int], None] | None = None,
+) -> Recomputed:
+    """Compute expiries under ``policy`` for every row that was computed under other rules.
+
+    In batches, resumable: rows that are done are not looked at again. Rows whose application gave their expiry itself (no
+    hash) are left alone.
+
+    Raises:
+        StoreUnavailable: a database cannot be used. What was committed stays.
+    """
+    run_id, after = new_id("rcp"), ""
+    changed = uncovered = unreadable = 0
+    tenants = {
+        keyring.pseudonym("tenant", rule.tenant): rule.tenant for rule in policy.retention_overrides if rule.tenant
+    }
+    try:
+        others = _others(engine, policy.retention_hash)
+        while others and (rows := _outdated(engine, others, after)):
+            changes, seen = [], []
+            for row in rows:
+                rule = policy.retention_for(
+                    row["data_class"],
+                    feature=row["feature"],
+                    tenant=tenants.get(row["tenant"]),
+                    sensitivity=Sensitivity(row["sensitivity"]),
+                )
+                if rule is None:
+                    uncovered += 1
+                    seen.append(row["id"])
+                    continue
+                terms = {
+                    "expires_at": row["created_at"] + rule.duration,
+                    "basis": rule.basis,
+                    "owner": rule.owner,
+                    "mechanism": str(rule.mechanism),
+                    "retention": rule.written or str(rule.duration),
+                    "retention_hash": policy.retention_hash,
+                }
+                try:
+                    content = _resealed(keyring, row, {**row, **terms})
+                except IntegrityError:
+                    unreadable += 1
+                    seen.append(row["id"])
+                    continue
+                terms["content"] = content
+                changes.append({"row_id": row["id"], **{f"new_{name}": value for name, value in terms.items()}})
+            after = rows[-1]["id"]
+            with writing(engine) as connection:
+                if changes:
+                    connection.execute(_CHANGE, changes)
+                if seen:
+                    looked_at = update(_ARTIFACTS).where(_ARTIFACTS.c.id.in_(seen))
+                    connection.execute(looked_at.values(retention_hash=policy.retention_hash))
+            changed += len(changes)
+            if progress is not None:
+                progress(len(rows))
+        if changed:
+            with writing(engine) as connection:
+                _tell(connection, keyring, policy, run_id, now, changed, uncovered, unreadable)
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from None
+    return Recomputed(run_id=run_id, changed=changed, uncovered=uncovered, unreadable=unreadable)
+
+
+def _others(engine: Engine, hash: str) -> list[str]:
+    """The hashes of other rules under which rows are kept: one step through the index each, however many rows there are."""
+    c = _ARTIFACTS.c.retention_hash
+    found: list[str] = []
+    last = ""
+    with reading(engine) as connection:
+        while (step := connection.execute(select(func.min(c)).where(c > last)).scalar()) is not None:
+            last = str(step)
+            found.append(last)
+    return [each for each in found if each != hash]
+
+
+def _outdated(engine: Engine, others: Sequence[str], after: str) -> list[dict[str, Any]]:
+    c = _ARTIFACTS.c
+    query = select(_ARTIFACTS).where(c.id > after, c.retention_hash.in_(others)).order_by(c.id).limit(BATCH)
+    with reading(engine) as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _resealed(keyring: KeyRing, old: Mapping[str, Any], new: Mapping[str, Any]) -> bytes:
+    """The content under its new terms, with the key that sealed it before."""
+    sealed: bytes = old["content"]
+    content = keyring.open(sealed, aad=artifact_aad(old))
+    if isinstance(keyring, SubjectKeyRing) and keyring.is_persons(sealed):
+        return keyring.key_of(sealed[1 : 1 + KEY_ID_BYTES]).seal(content, aad=artifact_aad(new))
+    return keyring.seal(content, aad=artifact_aad(new))
+
+
+def _tell(
+    connection: Connection,
+    keyring: KeyRing,
+    policy: Policy,
+    run_id: str,
+    now: datetime,
+    changed: int,
+    uncovered: int,
+    unreadable: int,
+) -> None:
+    record = AuditRecord(
+        type="retention.recomputed",
+        decision_id=run_id,
+        resource="retention",
+        policy_hash=policy.hash,
+        payload={"changed": changed, "uncovered": uncovered, "unreadable": unreadable, "rules": policy.retention_hash},
+        at=now,
+    )
+    append(connection, [record], Sealing(keyring=keyring, writer=new_id("wrt")))

@@ -1,0 +1,195 @@
+"""Which recognizers can find anything in a text: two RE2 sets, each kept small enough to stay fast on text never seen before.
+
+RE2 builds the states of a set's automaton as texts call for them. What every pattern counts and every word boundary
+multiplies the states there can be, and beyond its memory budget a set begins again from nothing, over and over: the exact
+patterns and words in one set cost 15 µs a character of varied text for ever. So the set gets less than the patterns say, never more:
+
+* :func:`coarse`: the pattern with its long repeats cut short, read as bytes;
+* :class:`Words`: each context word once, whoever asks for it, and boundaries only where it begins or ends with a short word.
+
+What passes is looked at with the exact patterns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import re2
+
+from aiguard.scan.closure import NotClosed, constants, emit, parse, scoped
+
+SET_MEMORY: Final = 32 << 20
+"""Budget of one set's automaton in bytes, used only as far as texts demand; beyond it the set starts again."""
+
+_KEPT: Final = 8
+"""Repetitions of letters that a coarse pattern still counts. Figures are counted to the end: text has few."""
+
+_UNBOUNDED: Final = 4
+"""Letters of a word from which on it needs no boundary: it seldom stands within others."""
+
+_BEYOND_ASCII: Final = r"\x80-\xff"
+_FLAGS: Final = re.IGNORECASE | re.DOTALL | re.MULTILINE
+
+
+class Overflow(Exception):
+    """A set ran out of memory, so nothing is known about the text."""
+
+
+class Prefilter:
+    """Patterns as bytes; :meth:`hits` never leaves out the index of one that matches (it may say others)."""
+
+    def __init__(self, patterns: Sequence[bytes]) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = SET_MEMORY
+        options.encoding = re2.Options.Encoding.LATIN1
+        self._set = re2.Set.SearchSet(options)
+        for pattern in patterns:
+            self._set.Add(pattern)
+        self._sentinel = self._set.Add(b"")
+        self._set.Compile()
+
+    def hits(self, data: bytes) -> list[int]:
+        """Indices into ``patterns``. Raises :class:`Overflow`."""
+        found = self._set.Match(data)
+        if not found or self._sentinel not in found:  # a set says None for "nothing" and for "failed"
+            raise Overflow
+        if len(found) == 1:
+            return []
+        return [index for index in found if index != self._sentinel]
+
+
+class Words:
+    """Which of many lists of words may have one in a text."""
+
+    def __init__(self, lists: Iterable[Sequence[str]]) -> None:
+        self._lists: dict[str, list[int]] = {}
+        for index, listed in enumerate(lists):
+            for word in {word.lower() for word in listed}:
+                self._lists.setdefault(word, []).append(index)
+        self._words = sorted(self._lists)
+        self._filter = Prefilter([_word(word) for word in self._words])
+
+    def hits(self, data: bytes) -> list[int]:
+        """Indices of the lists, in their order. Raises :class:`Overflow`."""
+        found = self._filter.hits(b" %b " % data)
+        if not found:
+            return []
+        if len(found) == 1:
+            return self._lists[self._words[found[0]]]
+        return sorted({index for word in found for index in self._lists[self._words[word]]})
+
+
+def _word(word: str) -> bytes:
+    r"""A pattern of bytes for every place where :func:`aiguard.scan.words.words` finds ``word`` in a text once it is spaced.
+
+    >>> _word("pin")
+    b'(?:[^A-Za-z][pP]|[a-z]P)[iI][nN][sS]?[^a-z]'
+    """
+    first, rest = word[0], b"".join(map(_letter, word[1:]))
+    parts = word.split(" ")
+    head = _letter(first)
+    if "a" <= first <= "z" and len(parts[0]) < _UNBOUNDED:
+        head = f"(?:[^A-Za-z][{first}{first.upper()}]|[a-z]{first.upper()})".encode()
+    bounded = "a" <= word[-1] <= "z" and len(parts[-1]) < _UNBOUNDED
+    return head + rest + (b"[sS]?[^a-z]" if bounded else b"")
+
+
+def _letter(char: str) -> bytes:
+    if char == " ":
+        return rb"[ _\-]?"
+    upper = char.upper()
+    if char.isascii():
+        return re.escape(char).encode() if upper == char else f"[{char}{upper}]".encode()
+    return char.encode() if len(upper) != 1 or upper == char else b"(?:%b|%b)" % (char.encode(), upper.encode())
+
+
+def coarse(pattern: str) -> bytes:
+    r"""RE2 syntax over bytes that matches in every UTF-8 text in which ``pattern`` does.
+
+    >>> coarse(r"\bsk-[A-Za-z0-9]{20,64}")
+    b'\\bsk\\x{2D}(?:[A-Za-z0-9]){4}'
+    """
+    try:
+        items, flags = parse(pattern)
+    except NotClosed:
+        return b""  # it cannot be taken apart: always a hit
+    made = _sequence(items, last=True)
+    return scoped(made, flags).encode() if flags else made.encode()
+
+
+def _sequence(items: Sequence[Any], *, last: bool = False) -> str:
+    return "".join(_item(item, last=last and position == len(items)) for position, item in enumerate(items, 1))
+
+
+def _item(item: Any, *, last: bool) -> str:
+    """One item; the ``last`` of a whole pattern need not go on as far as it may."""
+    op, value = str(item[0]), item[1]
+    if op in {"MAX_REPEAT", "MIN_REPEAT"}:
+        low, high, repeated = value
+        body = _sequence(repeated)
+        lettered = _lettered(repeated)
+        least = min(low, _KEPT) if lettered else low
+        if last:
+            return f"(?:{body}){{{least}}}"
+        unlimited = high is constants.MAXREPEAT or (lettered and high > least and high > 1)
+        return f"(?:{body}){{{least},{'' if unlimited else high}}}"
+    if op == "SUBPATTERN":
+        return scoped(_sequence(value[3]), value[1] & _FLAGS, value[2] & _FLAGS)
+    if op == "BRANCH":
+        return "(?:" + "|".join(map(_sequence, value[1])) + ")"
+    if op == "LITERAL" and value > 0x7F:
+        return f"[{_BEYOND_ASCII}]{{1,4}}"
+    if op == "NOT_LITERAL" and value > 0x7F:
+        return r"[\x00-\xff]{1,4}"
+    if op == "IN":
+        return _class(value)
+    return emit(item)
+
+
+def _class(items: Sequence[Any]) -> str:
+    """A class of characters as one of bytes: one byte, or up to four beyond ASCII where it has characters there."""
+    negated = bool(items) and str(items[0][0]) == "NEGATE"
+    ascii_items: list[Any] = []
+    beyond = negated
+    for item in items:
+        op, value = str(item[0]), item[1]
+        if op == "LITERAL" and value > 0x7F:
+            beyond = True
+        elif op == "RANGE" and value[1] > 0x7F:
+            beyond = True
+            if value[0] <= 0x7F:
+                ascii_items.append((item[0], (value[0], 0x7F)))
+        else:
+            beyond = beyond or (op == "CATEGORY" and "_NOT_" in str(value))
+            ascii_items.append(item)
+    plain = emit((constants.IN, ascii_items)) if len(ascii_items) > negated else r"[\x00-\x7f]" if negated else ""
+    return f"(?:{plain}|[{_BEYOND_ASCII}]{{1,4}})" if beyond and plain else plain or f"[{_BEYOND_ASCII}]{{1,4}}"
+
+
+def _lettered(items: Sequence[Any]) -> bool:
+    """Whether a repetition runs over words of a text: it has letters, or anything beyond ASCII."""
+    return any(_item_lettered(item) for item in items)
+
+
+def _item_lettered(item: Any) -> bool:
+    op, value = str(item[0]), item[1]
+    if op == "SUBPATTERN":
+        return _lettered(value[3])
+    if op == "BRANCH":
+        return any(map(_lettered, value[1]))
+    if op in {"MAX_REPEAT", "MIN_REPEAT"}:
+        return _lettered(value[2])
+    if op == "LITERAL":
+        return bool(value > 0x7F)
+    if op != "IN":
+        return op != "AT"
+    return any(_wide(str(part[0]), part[1]) for part in value)
+
+
+def _wide(op: str, value: Any) -> bool:
+    if op == "RANGE":
+        return bool(value[1] > 0x7F or (value[1] > 0x40 and value[1] - value[0] >= 5))
+    return op == "NEGATE" or (op == "LITERAL" and value > 0x7F) or (op == "CATEGORY" and str(value) != "CATEGORY_DIGIT")

@@ -1,0 +1,196 @@
+"""The key store: people's wrapped keys, in one table of the evidence database or of a database of their own.
+
+Kept apart from the data and its backups (``AIGUARD_KEY_STORE_URL``), destroying a key erases every copy of what it sealed,
+also in backups of the data. In the same database, a backup holds both, and an erasure is pending until it has expired.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, Engine, LargeBinary, String, Table, delete, func, inspect, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aiguard.db.base import PREFIX, Base, UtcTime
+from aiguard.db.engine import checkpoint, reading, schema_of, writing
+from aiguard.db.failures import as_store_error
+from aiguard.errors import SchemaRevisionError
+from aiguard.store.datakeys import KeyWrapper, WrappedKey, wrapping_aad
+
+BATCH: Final = 400
+"""Keys of one statement: SQLite takes 999 parameters in the oldest version that is supported."""
+
+
+class DataKeyRow(Base):
+    """A person's key, wrapped. ``lookup`` is a keyed pseudonym that stands in no other table."""
+
+    __tablename__ = f"{PREFIX}data_keys"
+
+    lookup: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    kek: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+    def __repr__(self) -> str:
+        return f"DataKeyRow(kek={self.kek!r})"
+
+
+_KEYS: Final = cast("Table", DataKeyRow.__table__)
+
+
+class KeyStore:
+    """People's wrapped keys in a database; implements :class:`aiguard.store.datakeys.DataKeyStore`.
+
+    Args:
+        engine: where they are.
+        apart: whether that database, and its backups, are apart from the data's.
+    """
+
+    def __init__(self, engine: Engine, *, apart: bool) -> None:
+        self.engine = engine
+        self.apart = apart
+        _stores.add(self)
+
+    def close(self) -> None:
+        """Let go of a database of its own."""
+        if self.apart:
+            self.engine.dispose()
+
+    def prepare(self) -> None:
+        """Make the table in a key store of its own; any number of processes may call this at once.
+
+        In the evidence database a migration makes it.
+        """
+        if not self.apart:
+            return
+        with _told("written"), writing(self.engine) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(7017280440)"))
+            _KEYS.create(connection, checkfirst=True)
+
+    def check(self) -> None:
+        """:class:`~aiguard.errors.SchemaRevisionError` unless the table is there."""
+        with _told("read"), reading(self.engine) as connection:
+            there = inspect(connection).has_table(_KEYS.name)
+        if not there:
+            raise SchemaRevisionError("The key store has no table for keys; run `aiguard db upgrade`.")
+
+    def by_lookup(self, lookups: Collection[str]) -> Mapping[str, WrappedKey]:
+        """Those that exist."""
+        found: dict[str, WrappedKey] = {}
+        with _told("read"), reading(self.engine) as connection:
+            wanted = list(lookups)
+            for start in range(0, len(wanted), BATCH):
+                some = wanted[start : start + BATCH]
+                rows = connection.execute(select(_KEYS).where(_KEYS.c.lookup.in_(some))).mappings()
+                found.update((row["lookup"], WrappedKey(**row)) for row in rows)
+        return found
+
+    def by_id(self, key_id: bytes) -> WrappedKey | None:
+        """The key of that id."""
+        with _told("read"), reading(self.engine) as connection:
+            row = connection.execute(select(_KEYS).where(_KEYS.c.key_id == key_id)).mappings().one_or_none()
+        return None if row is None else WrappedKey(**row)
+
+    def add(self, keys: Collection[WrappedKey]) -> None:
+        """Keep these; the first key under a lookup stays."""
+        insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+        rows = [_row(key) for key in sorted(keys, key=lambda key: key.lookup)]  # in order: two writers cannot deadlock
+        with _told("written"), writing(self.engine) as connection:
+            connection.execute(insert(_KEYS).on_conflict_do_nothing(index_elements=["lookup"]), rows)
+
+    def destroy(self, lookups: Collection[str], connection: Connection | None = None) -> int:
+        """Delete these keys for good; how many there were. ``connection`` is one that writes to this store already."""
+        statement = delete(_KEYS).where(_KEYS.c.lookup.in_(list(lookups)))
+        if connection is not None:
+            return connection.execute(statement).rowcount
+        with _told("deleted"), writing(self.engine) as own:
+            return own.execute(statement).rowcount
+
+    def scrub(self) -> bool:
+        """Remove the bytes of deleted keys from the files, as far as the database can; False when readers were in the way."""
+        with _told("deleted"):
+            if self.engine.dialect.name == "postgresql":
+                schema = schema_of(self.engine)
+                name = _KEYS.name if schema is None else f"{schema}.{_KEYS.name}"
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.execute(text(f"VACUUM {name}"))
+                return True
+            return checkpoint(self.engine)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many keys each key-encryption key wraps."""
+        with _told("read"), reading(self.engine) as connection:
+            rows = connection.execute(select(_KEYS.c.kek, func.count()).group_by(_KEYS.c.kek))
+            return {str(row[0]): int(row[1]) for row in rows}
+
+    def rewrap(self, wrapper: KeyWrapper, *, progress: Callable[[int], None] | None = None) -> int:
+        """Wrap every key with the newest key-encryption key; how many were not.
+
+        In small transactions, while the application runs; a run that is killed is taken up by the next. A key that is destroyed
+        meanwhile stays destroyed.
+        """
+        done = 0
+        while rows := self._outdated(wrapper.kek):
+            with _told("written"), writing(self.engine) as connection:
+                for row in rows:
+                    aad = wrapping_aad(row.lookup, row.key_id)
+                    wrapped = wrapper.wrap(wrapper.unwrap(row.wrapped, aad=aad), aad=aad)
+                    same = update(_KEYS).where(_KEYS.c.key_id == row.key_id, _KEYS.c.kek == row.kek)
+                    connection.execute(same.values(wrapped=wrapped, kek=wrapper.kek))
+            done += len(rows)
+            if progress is not None:
+                progress(len(rows))
+        return done
+
+    def _outdated(self, kek: str) -> Sequence[WrappedKey]:
+        with _told("read"), reading(self.engine) as connection:
+            rows = connection.execute(select(_KEYS).where(_KEYS.c.kek != kek).limit(BATCH)).mappings().all()
+        return [WrappedKey(**row) for row in rows]
+
+
+def _row(key: WrappedKey) -> dict[str, Any]:
+    return {
+        "lookup": key.lookup,
+        "key_id": key.key_id,
+        "wrapped": key.wrapped,
+        "kek": key.kek,
+        "created_at": key.created_at,
+    }
+
+
+@contextmanager
+def _told(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise as_store_error(error, doing) from None
+
+
+_stores: weakref.WeakSet[KeyStore] = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+def _before_fork() -> None:
+    for store in list(_stores):
+        if store.apart and store.engine.dialect.name == "sqlite":
+            store.engine.dispose()  # SQLite's locks live in the memory of the process, and a child must not inherit them
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        if store.apart:
+            _inherited.append(store.engine.pool)
+            store.engine.dispose(close=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

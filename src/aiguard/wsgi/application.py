@@ -1,0 +1,72 @@
+"""``AIGuardMiddleware``: finds out whether a rule is for a request, and leaves alone what none is for."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiguard.errors import ConfigurationError
+from aiguard.guard import Guard
+from aiguard.middleware.table import RouteTable
+from aiguard.policy.routes import RouteRule
+from aiguard.runtime import open_guard
+from aiguard.wsgi.exchange import Application, StartResponse, WsgiExchange, headers_of
+from aiguard.wsgi.reading import Environ
+
+
+class AIGuardMiddleware:
+    """Guards the routes of a WSGI application that rules name; the others are passed on untouched.
+
+    Args:
+        app: any WSGI application.
+        guard: the guard to use; by default one is opened, and closed by :meth:`close` or when the process ends.
+        rules: route rules beside those of the policy, which come first: :class:`RouteRule`, or tables with its keys.
+        options: what :func:`aiguard.runtime.open_guard` takes (``settings``, ``policy``, ``engine``, ``detector`` …).
+
+    Raises:
+        ConfigurationError: there is no rule, a rule cannot work, or the guard cannot start.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        guard: Guard | None = None,
+        rules: Sequence[RouteRule | Mapping[str, Any]] = (),
+        **options: Any,
+    ) -> None:
+        if guard is not None and options:
+            raise ConfigurationError("give the middleware a guard, or what to open one with, but not both")
+        self.app = app
+        self._own = guard is None
+        self.guard = open_guard(**options) if guard is None else guard
+        try:
+            self.table = RouteTable(self.guard, rules)
+        except BaseException:
+            self.close()
+            raise
+        self._at = self.table.at
+        if self._own:
+            atexit.register(self.close)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        rules = self._at(_text(environ.get("PATH_INFO", "")), "", _text(environ.get("SCRIPT_NAME", "")))
+        if not rules:
+            return self.app(environ, start_response)
+        plan = self.table.plan(rules, environ.get("REQUEST_METHOD", "GET"), headers_of(environ))
+        if plan is None:
+            return self.app(environ, start_response)
+        return WsgiExchange(self.guard, plan, self.app, environ, start_response).run()
+
+    def close(self) -> None:
+        """Close the guard, if it was opened here."""
+        if self._own:
+            atexit.unregister(self.close)
+            self.guard.close()
+
+
+def _text(path: str) -> str:
+    """A path of the environment, whose characters are bytes (PEP 3333)."""
+    return path if path.isascii() else path.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from tests.support import records as r
+
+from aiguard.audit import outbox, tail
+from aiguard.audit.outbox import Drained, Outbox, drain, put, waiting
+from aiguard.audit.payload import PayloadRefused
+from aiguard.db import make_engine, upgrade, writing
+from aiguard.errors import ConfigurationError
+from aiguard.store import MasterKeyRing
+
+
+def change(engine, statement, **values):
+    with writing(engine) as connection:
+        connection.execute(text(statement), values)
+
+
+def test_an_event_is_on_record_once_its_transaction_commits_and_never_was_when_it_rolls_back(engine, keyring):
+    with Session(engine) as session:
+        put(session, [r.event(payload={"count": 1})], keyring)
+        session.rollback()
+        kept = r.event(payload={"count": 2})
+        put(session, [kept], keyring)
+        session.commit()
+    assert r.event_ids(engine) == []
+    assert waiting(engine) == 1
+    assert drain(engine, keyring) == Drained(events=1)
+    (event,) = tail(engine, keyring)
+    assert (event.id, event.payload, event.at, event.actor) == (kept.id, {"count": 2}, kept.at, kept.actor)
+    assert waiting(engine) == 0
+    r.assert_log_is_whole(engine)
+
+
+def test_events_enter_the_log_in_the_order_of_the_outbox_over_many_pages(engine, keyring, monkeypatch):
+    monkeypatch.setattr(outbox, "PAGE", 7)
+    events = [r.event() for _ in range(40)]
+    with writing(engine) as connection:
+        put(connection, events, keyring)
+    assert drain(engine, keyring) == Drained(events=40)
+    assert r.event_ids(engine) == [event.id for event in events]
+
+
+def test_what_must_not_get_into_the_log_is_refused_before_anything_is_written(engine, keyring):
+    with Session(engine) as session:
+        with pytest.raises(PayloadRefused):
+            put(session, [r.event(), r.event(payload={"why": "mo@example.org asked"})], keyring)
+        session.commit()
+    assert waiting(engine) == 0
+
+
+def test_the_outbox_shows_nothing_of_what_waits_in_it(engine, keyring):
+    event = r.event(payload={"model": "openai:gpt-5-mini"})
+    with writing(engine) as connection:
+        put(connection, [event], keyring)
+    (sealed,) = r.scalars(engine, "SELECT sealed FROM aiguard_audit_outbox")
+    assert b"gpt-5-mini" not in bytes(sealed)
+    assert event.actor.encode() not in bytes(sealed)
+
+
+def test_a_row_that_was_changed_exchanged_or_made_up_stays_and_the_others_pass_it(engine, keyring):
+    events = [r.event() for _ in range(4)]
+    with writing(engine) as connection:
+        put(connection, events, keyring)
+    first, second = (event.id for event in events[:2])
+    change(
+        engine,
+        "UPDATE aiguard_audit_outbox SET sealed = (SELECT sealed FROM aiguard_audit_outbox WHERE event_id = :other) "
+        "WHERE event_id = :id",
+        id=first,
+        other=second,
+    )
+    stranger = MasterKeyRing([b"x" * 32])
+    with writing(engine) as connection:
+        put(connection, [r.event()], stranger)
+    assert drain(engine, keyring) == Drained(events=3, refused=2)
+    assert r.event_ids(engine) == [event.id for event in events[1:]]
+    assert waiting(engine) == 2
+
+
+def test_a_row_that_is_put_back_after_it_was_drained_does_not_enter_the_log_twice(engine, keyring):
+    event = r.event()
+    with writing(engine) as connection:
+        put(connection, [event], keyring)
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT event_id, at, sealed FROM aiguard_audit_outbox")).one()
+    drain(engine, keyring)
+    change(
+        engine,
+        "INSERT INTO aiguard_audit_outbox (event_id, at, sealed) VALUES (:event_id, :at, :sealed)",
+        **kept._asdict(),
+    )
+    assert drain(engine, keyring) == Drained(repeated=1)
+    assert r.event_ids(engine) == [event.id]
+    r.assert_log_is_whole(engine)
+
+
+def test_what_was_put_under_the_number_of_a_row_that_is_gone_is_not_lost(engine, keyring, monkeypatch):
+    """SQLite gives a row's number again: a drain that has read a row must not take away another that came in its place."""
+    first, second = r.event(), r.event()
+    with writing(engine) as connection:
+        put(connection, [first], keyring)
+    move = outbox._move
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(outbox, "_move", move)
+        drain(engine, keyring)
+        with writing(engine) as connection:
+            put(connection, [second], keyring)
+        return move(*arguments)
+
+    monkeypatch.setattr(outbox, "_move", overtaken)
+    assert drain(engine, keyring).events == 0
+    assert drain(engine, keyring).events == 1
+    assert r.event_ids(engine) == [first.id, second.id]
+
+
+def test_many_drains_at_once_move_every_event_once(engine, keyring, monkeypatch):
+    monkeypatch.setattr(outbox, "PAGE", 5)
+    events = [r.event() for _ in range(120)]
+    with writing(engine) as connection:
+        put(connection, events, keyring)
+    begin = threading.Barrier(6)
+    patient = make_engine(engine.url, lock_timeout=20)
+
+    def run(_number):
+        begin.wait()
+        return drain(patient, keyring).events
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(run, range(6))) + drain(patient, keyring).events == 120
+    patient.dispose()
+    assert sorted(r.event_ids(engine)) == sorted(event.id for event in events)
+    r.assert_log_is_whole(engine)
+
+
+@pytest.mark.parametrize("kind", ["connection", "session", "scoped"])
+def test_every_kind_of_session_carries_an_event(engine, keyring, kind):
+    box = Outbox(engine, keyring)
+    if kind == "connection":
+        with writing(engine) as connection:
+            box.put(connection, r.event())
+    elif kind == "session":
+        with Session(engine) as session:
+            box.put(session, r.event())
+            session.commit()
+    else:
+        scoped = scoped_session(sessionmaker(engine))
+        box.put(scoped, r.event())
+        scoped.commit()
+        scoped.remove()
+    box.turn()
+    assert len(r.event_ids(engine)) == 1
+
+
+def test_a_session_on_another_database_is_refused(engine, keyring, tmp_path):
+    other = make_engine(f"sqlite:///{tmp_path}/other.db")
+    upgrade(other)
+    with Session(other) as session, pytest.raises(ConfigurationError, match="another database"):
+        Outbox(engine, keyring).put(session, r.event())
+    other.dispose()
+
+
+def test_the_thread_drains_soon_after_the_commit_and_once_more_at_the_end(engine, keyring):
+    box = Outbox(engine, keyring)
+    box.start()
+    done = threading.Event()
+    try:
+        with Session(engine) as session:
+            box.put(session, r.event())
+            session.commit()
+        for _ in range(200):
+            if waiting(engine) == 0:
+                break
+            done.wait(0.05)
+        assert len(r.event_ids(engine)) == 1
+        with Session(engine) as session:
+            put(session, [r.event()], keyring)
+            session.commit()
+    finally:
+        box.close()
+    assert len(r.event_ids(engine)) == 2

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import stat
+import threading
+
+import pytest
+from click.testing import CliRunner
+from tests.support.guards import JANE, POLICY, Model, user
+
+from aiguard import Actor, open_guard, retention
+from aiguard.cli import main
+from aiguard.db import make_engine
+from aiguard.detect import known_types
+from aiguard.policy import parse_policy
+from aiguard.settings import Settings
+from aiguard.types import utc_now
+
+SAID = "Where is the order for the blue kettle?"
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    for name in ("AIGUARD_KEYS", "AIGUARD_KEYS_FILE", "AIGUARD_KEY_FILE", "AIGUARD_KEY_STORE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "development")
+    monkeypatch.setenv("AIGUARD_LOG_PROTECTION", "false")
+    monkeypatch.setenv("AIGUARD_DATABASE_URL", f"sqlite:///{tmp_path}/data/aiguard.db")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [*arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def checked(path, code=0):
+    return json.loads(run("db", "restore-check", path, "--json", code=code).stdout)
+
+
+@pytest.fixture
+def guard(state):
+    guard = open_guard(Settings.load(), policy=parse_policy(POLICY, "test policy", known_types()))
+    yield guard
+    guard.close()
+
+
+def talk(guard):
+    with guard.acting_as(JANE, scope="support:reply", conversation="c1"):
+        guard.call(Model(), user(f"{SAID} jane.roe@example.org"), model="local:small")
+
+
+def erase(guard):
+    engine = make_engine(guard.settings.database_url)
+    person = retention.find_person(guard.keys, JANE.id, tenant=JANE.tenant)
+    retention.erase(engine, guard.keys, person, requested_by="dpo", now=utc_now())
+    engine.dispose()
+
+
+def test_a_backup_of_the_data_is_private_whole_and_without_keys_while_others_write(guard, state):
+    talk(guard)
+    stop = threading.Event()
+
+    def busy():
+        while not stop.is_set():
+            talk(guard)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        made = json.loads(run("db", "backup", "b.db", "--json").stdout)
+    finally:
+        stop.set()
+        thread.join(30)
+    assert stat.S_IMODE((state / "b.db").stat().st_mode) == 0o600
+    assert sorted(path.name for path in state.iterdir() if path.name.startswith((".b", "b"))) == ["b.db"]
+    with sqlite3.connect("b.db") as copy:
+        assert copy.execute("SELECT count(*) FROM aiguard_data_keys").fetchone() == (0,)
+        assert copy.execute("SELECT count(*) FROM aiguard_artifacts").fetchone() == (made["rows"],)
+    copy.close()
+    found = checked("b.db")
+    assert found["ok"]
+    assert found["opened"] == found["rows"] > 0
+    assert "store.backed_up" in run("audit", "tail", "-n", "200", "--json").stdout
+
+
+def test_after_an_erasure_no_older_backup_of_the_data_opens_for_anybody(guard, state):
+    talk(guard)
+    run("db", "backup", "b.db")
+    run("db", "backup", "k.db", "--part", "keys")
+    erase(guard)
+    found = checked("b.db")
+    assert (found["ok"], found["opened"], found["erased"]) == (True, 0, found["rows"])
+    assert SAID.encode() not in (state / "b.db").read_bytes()
+    assert "bring erased people back" in run("db", "restore-check", "k.db", code=1).output
+
+
+def test_restored_data_and_keys_work_again(guard, state, monkeypatch):
+    talk(guard)
+    run("db", "backup", "b.db")
+    run("db", "backup", "k.db", "--part", "keys")
+    guard.close()
+    shutil.rmtree(state / "data")
+    (state / "data").mkdir()
+    shutil.copy("b.db", "data/aiguard.db")
+    monkeypatch.setenv("AIGUARD_KEY_STORE_URL", f"sqlite:///{state}/k.db")
+    assert checked("b.db")["ok"]
+    again = open_guard(Settings.load(), policy=parse_policy(POLICY, "test policy", known_types()))
+    reader = Actor(id="rita", tenant="acme", scopes=frozenset({"artifact:read:prompt"}))
+    read = again.artifacts.read(reader, "OPS-17", subject="jane", data_class="prompt")
+    assert SAID in read[0].content
+    talk(again)
+    again.close()
+
+
+def test_a_backup_never_replaces_a_file(guard, state):
+    (state / "b.db").write_text("precious")
+    assert "already" in run("db", "backup", "b.db", code=1).output
+    assert (state / "b.db").read_text() == "precious"
+
+
+def test_a_folder_that_is_not_there_leaves_nothing_behind(guard, state):
+    assert "folder" in run("db", "backup", "no/b.db", code=1).output
+
+
+def damaged(path):
+    data = bytearray(path.read_bytes())
+    for place in range(8192, len(data), 4096):
+        data[place : place + 64] = b"\xff" * 64
+    path.write_bytes(data)
+
+
+def altered(path):
+    with sqlite3.connect(path) as copy:
+        copy.execute("UPDATE aiguard_artifacts SET owner = 'me'")
+    copy.close()
+
+
+def shortened(path):
+    with sqlite3.connect(path) as copy:
+        for name in ("aiguard_audit_events", "aiguard_audit_payloads"):
+            for (trigger,) in copy.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", (name,)
+            ):
+                copy.execute(f"DROP TRIGGER {trigger}")
+        copy.execute("DELETE FROM aiguard_audit_payloads WHERE seq = (SELECT max(seq) FROM aiguard_audit_events)")
+        copy.execute("DELETE FROM aiguard_audit_events WHERE seq = (SELECT max(seq) FROM aiguard_audit_events)")
+    copy.close()
+
+
+@pytest.mark.parametrize("harm", [damaged, altered, shortened])
+def test_what_is_wrong_with_a_backup_is_said(guard, state, harm):
+    talk(guard)
+    run("db", "backup", "b.db")
+    harm(state / "b.db")
+    found = checked("b.db", code=1)
+    assert found["problems"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 100])
+def test_what_is_no_backup_is_refused(guard, state, content):
+    (state / "b.db").write_bytes(content)
+    run("db", "restore-check", "b.db", code=1)
+    run("db", "restore-check", "missing.db", code=1)
+
+
+def test_a_wrong_key_is_said(guard, state, monkeypatch):
+    talk(guard)
+    run("db", "backup", "b.db")
+    guard.close()
+    (state / ".aiguard/master.key").unlink()
+    assert checked("b.db", code=1)["problems"]

@@ -1,0 +1,157 @@
+"""What each PostgreSQL role can do, and what it cannot, with real accounts on a real server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+from tests.support.guards import JANE, POLICY, Model, user
+from tests.support.postgres import new_postgres, server_uri
+
+import aiguard.runtime
+from aiguard import Actor, audit, open_guard, retention, roles
+from aiguard.cli import main
+from aiguard.db import make_engine, writing
+from aiguard.db.base import Base
+from aiguard.detect import known_types
+from aiguard.errors import ConfigurationError
+from aiguard.policy import parse_policy
+from aiguard.settings import Environment, Settings
+from aiguard.types import utc_now
+
+RITA = Actor(id="rita", tenant="acme", scopes=frozenset({"artifact:read:prompt", "vault:reveal"}))
+ACCOUNTS = {"web": roles.APP, "jobs": roles.RETENTION, "audit": roles.AUDITOR}
+
+
+@pytest.fixture(params=[None, "guarded"])
+def database(request, monkeypatch):
+    """The URL of a database with roles applied by the command, and what to set for its schema."""
+    url = new_postgres(empty=request.param is not None)
+    with psycopg.connect(server_uri(), autocommit=True) as connection:
+        for account in ACCOUNTS:
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (account,)).fetchone():
+                connection.execute(f"CREATE ROLE {account} LOGIN")
+    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "development")
+    monkeypatch.setenv("AIGUARD_DATABASE_URL", url)
+    if request.param:
+        monkeypatch.setenv("AIGUARD_DATABASE_SCHEMA", request.param)
+    arguments = ["db", "roles", "--apply", "--app", "web", "--retention", "jobs", "--auditor", "audit"]
+    for command in (["db", "upgrade"], arguments, arguments):  # twice: it may be run again
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.output
+    return url, request.param
+
+
+def signed_in(database, account):
+    url, schema = database
+    return make_engine(make_url(url).set(username=account), schema=schema, lock_timeout=1)
+
+
+def guard_as(database, account):
+    url, schema = database
+    settings = Settings(
+        environment=Environment.PRODUCTION,
+        database=make_url(url).set(username=account).render_as_string(hide_password=False),
+        database_schema=schema,
+        keys=(b"m" * 32,),
+        log_protection=False,
+    )
+    return open_guard(settings, policy=parse_policy(POLICY, "test policy", known_types()))
+
+
+def may(engine, statement):
+    try:
+        with writing(engine) as connection:
+            connection.execute(text(statement))
+            connection.rollback()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") not in ("42501", "23000"):  # insufficient privilege, append-only
+            raise
+        return False
+    return True
+
+
+def talk(guard):
+    model = Model()
+    with guard.acting_as(JANE, scope="support:reply", conversation="c1"):
+        guard.call(model, user("write to jane.roe@example.org"), model="local:small")
+    return model.received[0][0][0]["content"].split()[-1]
+
+
+def test_each_role_does_its_work_and_nothing_else(database):
+    guard = guard_as(database, "web")
+    token = talk(guard)
+    talk(guard)
+    assert guard.reveal(token, RITA, "OPS-17") == "jane.roe@example.org"
+    assert len(guard.artifacts.read(RITA, "OPS-17", subject="jane", data_class="prompt")) == 2
+
+    web, jobs, auditor = (signed_in(database, account) for account in ("web", "jobs", "audit"))
+    for statement in (
+        "DELETE FROM aiguard_artifacts",
+        "UPDATE aiguard_artifacts SET expires_at = now() + interval '9 years'",
+        "DELETE FROM aiguard_audit_events",
+        "UPDATE aiguard_audit_events SET actor = ''",
+        "TRUNCATE aiguard_audit_events CASCADE",
+        "DELETE FROM aiguard_data_keys",
+        "UPDATE aiguard_data_keys SET kek = ''",
+        "DELETE FROM aiguard_vault",
+        "INSERT INTO aiguard_service_tokens SELECT * FROM aiguard_service_tokens",
+        "UPDATE aiguard_service_tokens SET revoked_at = NULL",
+        "UPDATE aiguard_holds SET released_by = 'me'",
+        "DROP TRIGGER aiguard_audit_events_rows ON aiguard_audit_events",
+        "ALTER TABLE aiguard_audit_events DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+        "DROP TABLE aiguard_artifacts",
+    ):
+        assert not may(web, statement), statement
+        assert not may(auditor, statement), statement
+
+    people = guard.keys
+    assert audit.tail(auditor, people)
+    for table in ("aiguard_artifacts", "aiguard_vault", "aiguard_data_keys", "aiguard_service_tokens"):
+        assert not may(auditor, f"SELECT * FROM {table}"), table
+    assert may(auditor, "SELECT id, subject, expires_at FROM aiguard_artifacts_listed")
+    assert not may(jobs, "SELECT * FROM aiguard_service_tokens")
+    assert not may(jobs, "UPDATE aiguard_audit_events SET actor = ''")
+
+    as_jobs = guard_as(database, "jobs")
+    later = utc_now() + timedelta(days=8)
+    assert retention.prune(jobs, as_jobs.keys, later).deleted == 2  # the outputs
+    person = retention.find_person(as_jobs.keys, JANE.id, tenant=JANE.tenant)
+    report = retention.erase(jobs, as_jobs.keys, person, requested_by="dpo", now=utc_now())
+    assert report.counts["artifacts"] == 2
+    as_jobs.close()
+    guard.close()
+    for engine in (web, jobs, auditor):
+        engine.dispose()
+
+
+def test_every_table_is_granted_to_somebody_and_every_grant_has_a_table():
+    assert aiguard.runtime.__name__
+    named = {f"aiguard_{name}" for grants in roles.GRANTS.values() for name in grants}
+    assert set(Base.metadata.tables) <= named
+    assert named - set(Base.metadata.tables) == {"aiguard_schema_version", roles.LISTING}
+
+
+def test_the_sql_is_printed_for_whoever_runs_it(monkeypatch):
+    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "development")
+    printed = CliRunner().invoke(main, ["db", "roles", "--app", "web"]).output
+    assert "CREATE ROLE aiguard_app NOLOGIN" in printed
+    assert 'GRANT aiguard_app TO "web";' in printed
+
+
+@pytest.mark.parametrize("account", ['x"; DROP TABLE y; --', "", "a b", "é"])
+def test_an_account_that_could_break_out_of_its_quotes_is_refused(account):
+    with pytest.raises(ConfigurationError):
+        roles.statements(None, {roles.APP: [account]})
+
+
+def test_sqlite_has_no_roles(tmp_path):
+    engine = make_engine(f"sqlite:///{tmp_path}/a.db")
+    with pytest.raises(ConfigurationError, match="PostgreSQL"):
+        roles.apply(engine)
+    engine.dispose()

@@ -1,0 +1,100 @@
+"""One rule, both doors: whatever comes, ASGI and WSGI decide alike and give the same bytes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.support.guards import make_guard
+from tests.web.drive import CARD, MAIL, Echo, answering
+from tests.web.drive import call as acall
+from tests.web.test_wsgi import EchoApp
+from tests.web.test_wsgi import answering as wanswering
+from tests.web.test_wsgi import call as wcall
+
+from aiguard.asgi import AIGuardMiddleware as Asgi
+from aiguard.wsgi import AIGuardMiddleware as Wsgi
+
+GUARD, RECORDER = make_guard()
+RULES: list[dict[str, Any]] = [{"path": "/guarded/*", "redact": {"US_SSN": "block", "CREDIT_CARD": "hash"}}]
+ASGI = Asgi(None, guard=GUARD, rules=RULES)  # type: ignore[arg-type]
+WSGI = Wsgi(None, guard=GUARD, rules=RULES)  # type: ignore[arg-type]
+
+texts = st.lists(
+    st.sampled_from(
+        [MAIL, CARD, "ssn 536-90-4399", "hello ", "\u00e9\u4e2d", "\\u0041", "\n", '"', "%40", "&a=", "\x00"]
+    )
+    | st.text(max_size=8),
+    max_size=6,
+).map(" ".join)
+parts = texts.map(lambda text: f'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n{text}\r\n--b--\r\n')
+bodies = st.one_of(
+    st.tuples(texts.map(lambda text: json.dumps({"a": text, text: 1}).encode()), st.just("application/json")),
+    st.tuples(
+        texts.map(lambda text: text.encode("utf-8", "replace")),
+        st.sampled_from(["text/plain", "text/html; charset=utf-8"]),
+    ),
+    st.tuples(parts.map(lambda text: text.encode("utf-8", "replace")), st.just("multipart/form-data; boundary=b")),
+    st.tuples(
+        st.binary(max_size=40),
+        st.sampled_from(["application/x-www-form-urlencoded", "image/png", "", "application/json", "text/csv"]),
+    ),
+)
+packers = st.sampled_from(
+    [("", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress), ("br", bytes), ("gzip", bytes)]
+)
+
+
+def recorded() -> list[tuple[str, str]]:
+    events = [(event.type, json.dumps(dict(event.payload), sort_keys=True, default=list)) for event in RECORDER.events]
+    RECORDER.commits.clear()
+    return events
+
+
+@given(bodies, packers)
+@example((b'{"a":1e400}', "application/json"), ("", bytes))
+def test_a_request_is_decided_alike(body, packer):
+    content, kind = body
+    coding, pack = packer
+    sent = pack(content)
+    ASGI.app = asgi = Echo()
+    WSGI.app = wsgi = EchoApp()
+    one = acall(ASGI, [sent], content_type=kind or None, headers=[("content-encoding", coding)] if coding else [])
+    first = recorded()
+    more: dict[str, Any] = {"CONTENT_TYPE": kind or None, "CONTENT_LENGTH": str(len(sent))}
+    two = wcall(WSGI, sent, check=False, **more, **({"HTTP_CONTENT_ENCODING": coding} if coding else {}))
+    assert first == recorded()
+    assert str(one.status) == two.status[:3]
+    assert asgi.body == wsgi.body
+    if one.status == 200:
+        assert one.body == two.body
+    for seen in (asgi.body, one.body):
+        assert MAIL.encode() not in seen
+        assert b"536-90-4399" not in seen
+
+
+@given(bodies, packers, st.sampled_from([200, 404, 500]))
+def test_a_response_is_decided_alike(body, packer, status):
+    content, kind = body
+    coding, pack = packer
+    sent = pack(content)
+    headers = [("Content-Encoding", coding)] if coding else []
+    ASGI.app = answering(sent, kind or None, status=status, headers=headers)
+    about = [*headers, *([("Content-Type", kind)] if kind else [])]
+    WSGI.app = wanswering(sent, headers=about, status=f"{status} X")
+    one = acall(ASGI, method="GET", content_type=None, length=False)
+    first = recorded()
+    two = wcall(WSGI, method="GET", check=False)
+    assert first == recorded()
+    assert str(one.status) == two.status[:3]
+    assert one.error is None
+    assert two.error is None
+    if one.status == status:
+        assert one.body == two.body
+        assert {name.lower(): value for name, value in one.headers.items()} == two.headers
+    assert MAIL.encode() not in one.body
+    assert b"536-90-4399" not in one.body
