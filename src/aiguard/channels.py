@@ -21,10 +21,11 @@ from aiguard.framing.jsontree import JsonDocument
 from aiguard.framing.sse import SseEvent
 from aiguard.output import pattern_broken
 from aiguard.output.stream import LinkAware, PatternGate
-from aiguard.pipeline import Controls, Opened, enforce, restore, restores
+from aiguard.pipeline import Controls, Opened, enforce
 from aiguard.providers.wire.shape import json_text, known, marked, read, where_fits
 from aiguard.providers.wire.streams import Delta, Kind
 from aiguard.redact.vault import TOKEN_LITERAL, TOKEN_PATTERN, Vault
+from aiguard.restoring import restore, restores
 from aiguard.scan.closure import closure
 from aiguard.seams import BlockScan, Run, merged
 from aiguard.types import Finding, Operator, Part, Reason, Stage

@@ -16,8 +16,9 @@ from typing import Any
 
 from aiguard.detect.notes import noting
 from aiguard.detect.parts import detect_parts
+from aiguard.effects import Commit, Detect, Effect, Recall, Send
 from aiguard.errors import Blocked, StoreError, StoreUnavailable
-from aiguard.pipeline import Commit, Delivered, Detect, Effect, Recall, Send
+from aiguard.pipeline import Delivered
 from aiguard.redact import KeptVault
 from aiguard.scan import Engine
 from aiguard.types import Detector, Finding, Part, Recorder, VaultArchive

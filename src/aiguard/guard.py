@@ -6,90 +6,49 @@ but the vaults of conversations, each bound to one tenant and one actor. ``runti
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from aiguard.admission import Admission
 from aiguard.artifacts import Artifacts, Shelf
 from aiguard.bearer import NoTokens, Registry, ServiceTokens
+from aiguard.conversations import Conversations
 from aiguard.detect.models import Model
 from aiguard.detect.tuned import Detectors
-from aiguard.drivers import Hands, arun, recall, run, settle, settled
-from aiguard.errors import (
-    AccessDenied,
-    Blocked,
-    ConfigurationError,
-    ControlFailed,
-    NotAuthenticated,
-    RateLimited,
-    StoreError,
-)
+from aiguard.drivers import Hands, arun, recall, run, settle
+from aiguard.errors import ConfigurationError
 from aiguard.gate import Gate
+from aiguard.handler import connect, need_credential
 from aiguard.identity import (
     Access,
     Authoriser,
     Conversation,
     acting,
     current_access,
-    decide_access,
     has_scope,
     hold,
     inside_generator,
     named,
 )
-from aiguard.identity.rates import Counters, Exceeded, MemoryCounters, uses_of
+from aiguard.identity.rates import Counters, MemoryCounters
 from aiguard.injection import Defence, token_upper_bound
 from aiguard.output import AnswerRules
-from aiguard.pipeline import Controls, Delivered, Opened, exchange
-from aiguard.pipeline import restore as restore_text
+from aiguard.pipeline import Controls, Opened, exchange
 from aiguard.plain import AnyModel, AnyModelAsync, AnyModelAsyncStream, AnyModelStream, PlainCall
 from aiguard.policy import Feature, Policy
-from aiguard.pouring import AsyncPour, Flow, Pour
-from aiguard.problems import DECISION_HEADER
-from aiguard.providers import RawRequest, RawResponse, RawStream
-from aiguard.providers.clients import guarded_client, provider_of
-from aiguard.providers.exchange import AsyncSend, Send
-from aiguard.providers.wire import WireRequest, WireResponse, wire_for
+from aiguard.pouring import AsyncPour, Pour
 from aiguard.redact import KeptVault, Vault
+from aiguard.restoring import restore as restore_text
 from aiguard.revealing import Requests, Reveals
 from aiguard.scan import Recognizer
 from aiguard.settings import Settings
 from aiguard.store import VaultTable
-from aiguard.streamed import AnswerStream, TextAnswer, relay
-from aiguard.types import (
-    Actor,
-    AuditRecord,
-    Clock,
-    Decision,
-    Detector,
-    Effect,
-    KeyRing,
-    Reason,
-    Recorder,
-    Stage,
-    SubjectKeys,
-    new_id,
-    utc_now,
-)
-
-logger = logging.getLogger("aiguard")
+from aiguard.streamed import TextAnswer, relay
+from aiguard.types import Actor, AuditRecord, Clock, Detector, KeyRing, Recorder, SubjectKeys, new_id, utc_now
 
 ClientT = TypeVar("ClientT")
-
-PROVIDER_URLS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
-"""Where each provider's API is, unless settings say otherwise."""
-
-MAX_CONVERSATIONS = 10_000
-"""Conversations whose tokens are kept in memory at once; the least recently used goes first (its tokens stay unrestored)."""
-
-CONVERSATION_TTL = 3_600.0
-"""Seconds since its last use after which a conversation's tokens are forgotten."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,8 +138,16 @@ class Guard:
             policy_hash=policy.hash,
             clock=clock,
         )
-        self._counters = MemoryCounters() if counters is None else counters
-        self._conversations = _Conversations(keys, kept=store is not None)
+        self._admission = Admission(
+            realm=self,
+            policy=policy,
+            authoriser=authoriser,
+            counters=MemoryCounters() if counters is None else counters,
+            hands=self.hands,
+            names=self.names,
+            clock=clock,
+        )
+        self._conversations = Conversations(keys, kept=store is not None)
         gate = Gate(hands=self.hands, names=self.names, authoriser=authoriser, policy_hash=policy.hash, clock=clock)
         self.artifacts = Artifacts(
             shelf=store.artifacts if store is not None else None, gate=gate, controls=self.controls, hands=self.hands
@@ -217,41 +184,11 @@ class Guard:
             RateLimited: the actor, or its tenant, has used the feature as often as policy allows for now.
             ControlFailed: the authoriser threw, uses could not be counted, or the decision could not be recorded.
         """
-        named = self.policy.features.get(feature) if feature is not None else self.policy.feature_for_scope(scope)
-        decision = decide_access(actor, scope, self._authoriser, policy_hash=self.policy.hash)
-        if decision.allowed and named is not None and named.scope != scope:
-            decision = decide_access(actor, named.scope, self._authoriser, policy_hash=self.policy.hash)
-        if decision.allowed and named is None:
-            reason = Reason(code="feature.unknown", detail=f"policy knows no feature for the scope {scope}")
-            decision = decision.with_(effect=Effect.BLOCK, reasons=(reason,))
-        exceeded: Exceeded | None = None
-        if decision.allowed and named is not None:
-            decision, exceeded = self._within_rates(decision, actor, named)
-        recorded = self._record_access(decision, actor, scope, named, subject, route, exceeded)
-        if wait or not decision.allowed:
-            self._settle(decision, recorded)
-        if exceeded is not None:
-            rate = exceeded.use.rate
-            raise RateLimited(decision, limit=rate.limit, window=rate.seconds, retry_after=exceeded.retry_after)
-        if not decision.allowed or actor is None or named is None:
-            raise _refusal_for(decision)(decision)
-        return Access(
-            actor=actor,
-            feature=named.name,
-            scope=scope,
-            subject=subject or actor.id,
-            decision_id=decision.id,
-            realm=self,
-            vault=Vault(),
-            route=route,
-            recorded=None if wait else recorded,
-        )
+        return self._admission.admit(actor, scope, feature=feature, subject=subject, route=route, wait=wait)
 
     def settle(self, access: Access) -> None:
         """Wait until the record of a grant is durable; :class:`ControlFailed` if it cannot be."""
-        if access.recorded is not None:
-            decision = Decision(effect=Effect.ALLOW, id=access.decision_id, policy_hash=self.policy.hash)
-            self._settle(decision, access.recorded)
+        self._admission.settle(access)
 
     @contextmanager
     def acting_as(
@@ -446,70 +383,6 @@ class Guard:
             self._on_close()
             self._on_close = None
 
-    def _within_rates(
-        self, decision: Decision, actor: Actor | None, feature: Feature
-    ) -> tuple[Decision, Exceeded | None]:
-        """The decision once this use is counted, and the rate that refused it."""
-        if not feature.rate and not feature.tenant_rate:
-            return decision, None
-        names = self.names(actor, None)
-        exceeded: Exceeded | None = None
-        try:
-            exceeded = self._counters.take(uses_of(feature, names["actor"], names["tenant"]))
-        except Exception as error:  # noqa: BLE001 - fail closed: a use that was not counted is not allowed
-            why = error if isinstance(error, StoreError) else type(error).__name__
-            logger.critical("uses of %s could not be counted: %s", feature.name, why)
-            detail = "how often this was used could not be counted, so it is refused"
-            reason = Reason(code="rate.unavailable", detail=detail, status=503)
-        else:
-            if exceeded is None:
-                return decision, None
-            rate = exceeded.use.rate
-            detail = f"policy allows {rate.limit} uses in {rate.seconds} s; try again in {exceeded.retry_after} s"
-            reason = Reason(code="rate.exceeded", detail=detail, status=429)
-        return decision.with_(effect=Effect.BLOCK, reasons=(reason,)), exceeded
-
-    def _record_access(
-        self,
-        decision: Decision,
-        actor: Actor | None,
-        scope: str,
-        feature: Feature | None,
-        subject: str | None,
-        route: str,
-        exceeded: Exceeded | None,
-    ) -> Future[None]:
-        limit = {} if exceeded is None else {"limit": exceeded.use.rate.limit, "window_s": exceeded.use.rate.seconds}
-        record = AuditRecord(
-            type="access.allowed" if decision.allowed else "access.denied",
-            decision_id=decision.id,
-            resource=feature.name if feature is not None else "",
-            policy_hash=self.policy.hash,
-            payload={
-                "effect": str(decision.effect),
-                "stage": str(Stage.ADMIT),
-                "scope": scope,
-                "route": route,
-                "reasons": [reason.code for reason in decision.reasons],
-                "kind": actor.kind if actor is not None else "none",
-                **limit,
-            },
-            at=self.now(),
-            **self.names(actor, subject or (actor.id if actor is not None else None)),
-        )
-        return self.hands.recorder.commit([record])
-
-    def _settle(self, decision: Decision, recorded: Future[None]) -> None:
-        try:
-            settled(recorded, self.hands.store_timeout)
-        except StoreError as error:
-            failure = type(error).__name__
-        else:
-            return
-        logger.critical("access decision %s could not be recorded: %s", decision.id, failure)
-        reason = Reason(code="store.unavailable", detail="the decision could not be recorded, so access is refused")
-        raise ControlFailed(decision.with_(effect=Effect.BLOCK, reasons=(reason,)))
-
     def names(self, actor: Actor | None, subject: str | None) -> dict[str, str]:
         """The keyed pseudonyms of an actor, a data subject and their tenant; they find people's keys."""
         return named(self.keys.pseudonym, actor, subject)
@@ -530,176 +403,5 @@ class Guard:
         )
 
 
-def connect(cls: type[ClientT], resolve: Callable[[], Guard], settings: Settings, **options: Any) -> ClientT:
-    """A guarded client of ``cls`` for whichever guard ``resolve`` gives at the time of a call.
-
-    It reaches the base URL of ``settings``. A guard in charge whose settings name another one is refused the use of the
-    client, so that no credential goes to another's server.
-    """
-    provider = provider_of(cls)
-    base_url = _base_url(settings, provider)
-
-    def credential() -> str:
-        current = resolve().settings
-        if _base_url(current, provider) != base_url:
-            raise ConfigurationError(
-                f"the client was made for another base URL than this application's; create it after init_app({provider})"
-            )
-        return current.credential(provider).reveal()
-
-    options.setdefault("timeout", settings.provider_timeout_seconds)
-    return guarded_client(
-        cls,
-        handler=ExchangeHandler(resolve),
-        credential=credential,
-        base_url=base_url,
-        max_response_bytes=settings.max_response_bytes,
-        **options,
-    )
-
-
-def need_credential(cls: type[Any], settings: Settings) -> None:
-    """Let a missing credential stop the start and not the first request; on a developer's machine it may come later."""
-    if not settings.environment.relaxed:
-        settings.credential(provider_of(cls))
-
-
-def _base_url(settings: Settings, provider: str) -> str:
-    return settings.base_url(provider) or PROVIDER_URLS[provider]
-
-
-class WireCall:
-    """One HTTP request of an SDK, as the pipeline sees it: its provider's wire format lays it open."""
-
-    def __init__(self, raw: RawRequest) -> None:
-        self.provider = raw.provider
-        self._raw = raw
-        self._wire = wire_for(raw.provider)
-
-    def read(self) -> WireRequest:
-        """Lay the request open; :class:`MalformedInput` for an unknown endpoint, field or shape."""
-        return self._wire.request(self._raw)
-
-    def answer(self, request: WireRequest, raw: RawResponse) -> WireResponse:
-        """Lay the answer open; :class:`MalformedInput` for what cannot be read."""
-        return self._wire.response(request, raw)
-
-    def said(self, answer: WireResponse, texts: Sequence[str]) -> list[str]:
-        """The texts that the answer's messages show."""
-        read = zip(answer.parts, texts, strict=True)
-        return [text for part, text in read if part.channel == "prose" and part.role == "assistant"]
-
-    def status(self, raw: RawResponse) -> int:
-        """The HTTP status of the answer."""
-        return raw.status
-
-    def relay(self, guard: Guard, opened: Opened) -> Flow:
-        """Stages 6 and 7 of an answer that is still arriving."""
-        request = cast("WireRequest", opened.outgoing.request)
-        return relay(opened, AnswerStream(guard.controls, opened, self._wire.stream(request)))
-
-    def arriving(self, raw: RawResponse | RawStream) -> bool:
-        """Whether the transport handed on a stream."""
-        return isinstance(raw, RawStream)
-
-
-class ExchangeHandler:
-    """What guarded transports hand their requests to. ``resolve`` gives the guard in charge at the time of the call.
-
-    The answer carries the exchange's id in the header ``x-aiguard-decision-id``.
-    """
-
-    def __init__(self, resolve: Callable[[], Guard]) -> None:
-        self._resolve = resolve
-
-    def handle(self, request: RawRequest, send: Send) -> RawResponse | RawStream:
-        """Run one request through the pipeline, sending with ``send``."""
-        guard, call = self._resolve(), WireCall(request)
-        done = run(exchange(guard.controls, current_access(), call), guard.hands, send)
-        if not isinstance(done.answer, Opened):
-            return _labelled(done)
-        pour: Pour[bytes] = Pour(call.relay(guard, done.answer), guard.hands, done.answer)
-        return _poured(done, pour, pour.close)
-
-    async def ahandle(self, request: RawRequest, send: AsyncSend) -> RawResponse | RawStream:
-        """:meth:`handle` on the event loop."""
-        guard, call = self._resolve(), WireCall(request)
-        done = await arun(exchange(guard.controls, current_access(), call), guard.hands, send)
-        if not isinstance(done.answer, Opened):
-            return _labelled(done)
-        pour: AsyncPour[bytes] = AsyncPour(call.relay(guard, done.answer), guard.hands, done.answer)
-        return _poured(done, pour, pour.aclose)
-
-    def refused(self, refusal: Blocked, *, provider: str) -> None:
-        """Record what a transport refused before any stage saw it. Nobody waits: nothing was sent, nothing will be."""
-        guard, access = self._resolve(), current_access()
-        record = AuditRecord(
-            type="exchange.blocked",
-            decision_id=refusal.decision_id,
-            resource=access.feature if access is not None else "",
-            policy_hash=guard.policy.hash,
-            payload={
-                "provider": provider,
-                "parent": access.decision_id if access is not None else "",
-                "effect": str(refusal.decision.effect),
-                "stage": str(refusal.decision.stage),
-                "reasons": [reason.code for reason in refusal.reasons],
-                "sent": False,
-            },
-            at=guard.now(),
-            **guard.names(access.actor if access else None, access.subject if access else None),
-        )
-        guard.hands.recorder.commit([record])
-
-
-def _poured(done: Delivered, pour: Pour[bytes] | AsyncPour[bytes], close: Callable[[], Any]) -> RawStream:
-    headers = (("content-type", "text/event-stream"), (DECISION_HEADER, done.decision_id))
-    return RawStream(status=done.answer.raw.status, headers=headers, chunks=pour, close=close)
-
-
-def _labelled(delivered: Delivered) -> RawResponse:
-    answer: RawResponse = delivered.answer
-    return replace(answer, headers=(*answer.headers, (DECISION_HEADER, delivered.decision_id)))
-
-
-class _Conversations:
-    """The vaults of conversations: bounded, forgotten when unused, keyed by tenant, actor and id."""
-
-    def __init__(self, keys: KeyRing, *, kept: bool) -> None:
-        self._keys = keys
-        self._kept = kept
-        self._lock = threading.Lock()
-        self._vaults: OrderedDict[str, tuple[float, Vault]] = OrderedDict()
-
-    def get(self, access: Access, id: str) -> Conversation:
-        if not id or len(id) > 512:
-            raise ConfigurationError("a conversation id is a text of 1 to 512 characters")
-        actor = access.actor
-        tenant = "-" if actor.tenant is None else f"{len(actor.tenant)}:{actor.tenant}"
-        owner = f"{tenant}:{actor.kind}:{len(actor.id)}:{actor.id}:{id}"
-        name = self._keys.pseudonym("conversation", owner)
-        now = time.monotonic()
-        with self._lock:
-            while self._vaults and next(iter(self._vaults.values()))[0] < now - CONVERSATION_TTL:
-                self._vaults.popitem(last=False)
-            _, vault = self._vaults.pop(name, (now, None))
-            if vault is None:
-                vault = self._new(access, name)
-            self._vaults[name] = (now, vault)
-            if len(self._vaults) > MAX_CONVERSATIONS:
-                self._vaults.popitem(last=False)
-        return Conversation(id=id, vault=vault)
-
-    def _new(self, access: Access, name: str) -> Vault:
-        if not self._kept:
-            return Vault(name.encode())
-        return KeptVault(actor=named(self._keys.pseudonym, access.actor, None)["actor"], conversation=name)
-
-
 def _answer_rules(feature: Feature) -> AnswerRules:
     return AnswerRules(block_patterns=feature.output.block_patterns, json_schema=feature.output.json_schema)
-
-
-def _refusal_for(decision: Decision) -> type[Blocked]:
-    status = decision.reasons[0].status if decision.reasons else None
-    return {401: NotAuthenticated, 503: ControlFailed}.get(status or 403, AccessDenied)

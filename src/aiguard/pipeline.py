@@ -17,14 +17,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from aiguard import detect, redact
+from aiguard.calls import Call, Request
+from aiguard.effects import Commit, Detect, Effect, Recall, Send
 from aiguard.errors import (
     AccessDenied,
     Blocked,
@@ -36,14 +37,14 @@ from aiguard.errors import (
     ProviderFailed,
     StoreError,
 )
-from aiguard.framing.jsontree import JsonDocument
 from aiguard.identity import Access
 from aiguard.injection import Defence
-from aiguard.output import AnswerRules, link_spans
-from aiguard.policy import Feature, OutputRule, Policy
+from aiguard.output import AnswerRules
+from aiguard.policy import Feature, Policy
+from aiguard.restoring import restore, restores
 from aiguard.scan import Engine
 from aiguard.trail import Refuse, Trail
-from aiguard.types import ArtifactRecord, Detector, Finding, Operator, Part, PartKind, Reason, Record, Stage
+from aiguard.types import ArtifactRecord, Detector, Finding, Operator, Part, PartKind, Reason, Stage
 from aiguard.types import Effect as _Outcome
 
 logger = logging.getLogger("aiguard")
@@ -51,115 +52,6 @@ logger = logging.getLogger("aiguard")
 _REPLACE = Operator(name="replace")
 _TOKENIZE = Operator(name="tokenize")
 _BLOCK = _Outcome.BLOCK
-
-
-class Request(Protocol):
-    """A request whose texts are laid open; what a wire format returns."""
-
-    @property
-    def endpoint(self) -> str:
-        """The endpoint's name, for records."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """The model that is asked for, without its provider."""
-        ...
-
-    @property
-    def parts(self) -> Sequence[Part]:
-        """Everything a stage has to look at, in document order."""
-        ...
-
-    @property
-    def max_output_tokens(self) -> int | None:
-        """The limit that the request sets itself."""
-        ...
-
-    def render(self, texts: Sequence[str | None], *, max_output_tokens: int | None) -> Any:
-        """The request with each part's text replaced (None keeps it)."""
-
-
-class Answer(Protocol):
-    """An answer whose texts are laid open."""
-
-    @property
-    def parts(self) -> Sequence[Part]:
-        """Everything a stage has to look at, in document order."""
-        ...
-
-    @property
-    def usage(self) -> Mapping[str, int]:
-        """Tokens as the provider counted them, by kind."""
-        ...
-
-    def render(self, texts: Sequence[str | None]) -> Any:
-        """The answer with each part's text replaced (None keeps it)."""
-
-
-class Call(Protocol):
-    """One call to a model, of whatever kind. Both methods raise :class:`MalformedInput` for what they cannot read."""
-
-    @property
-    def provider(self) -> str:
-        """The provider's name, as policy lists it."""
-        ...
-
-    def read(self) -> Request:
-        """Lay the request's texts open."""
-
-    def answer(self, request: Any, raw: Any) -> Answer:
-        """Lay the answer's texts open."""
-
-    def said(self, answer: Any, texts: Sequence[str]) -> Sequence[str]:
-        """What an answer says once its parts read ``texts``: one text a message, as a schema applies to it."""
-
-    def status(self, raw: Any) -> int:
-        """The answer's HTTP status; 400 and above is an error answer. 200 where there is none."""
-
-    def arriving(self, raw: Any) -> bool:
-        """Whether ``raw`` is an answer that is still arriving, for the streaming stages to hand on."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Detect:
-    """Effect: find what is in each part with ``detector``. The driver sends back one sequence of findings a part.
-
-    ``notes`` is where it collects what the detector could not do although policy lets it go on.
-    """
-
-    parts: Sequence[Part]
-    detector: Detector
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commit:
-    """Effect: commit ``records`` durably. ``wait=False`` only where nobody is left to wait (a cancelled call).
-
-    ``after`` is an earlier commit that must have succeeded too: the access that the exchange rests on.
-    """
-
-    records: Sequence[Record]
-    wait: bool = True
-    after: Future[None] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Send:
-    """Effect: send ``payload`` and give back the raw answer, or raise what sending raised."""
-
-    payload: Any
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recall:
-    """Effect: bring a conversation's vault up to what the archive knows."""
-
-    vault: redact.KeptVault
-
-
-Effect = Detect | Commit | Recall | Send
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -558,39 +450,6 @@ def _where(error: Exception) -> str:
 
 def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
-
-
-def restores(output: OutputRule, part: Part) -> bool:
-    """Whether tokens are turned back in that part of an answer."""
-    there = part.channel == "prose" or (part.channel == "tool" and "tools" in output.restore_in)
-    return output.restore and there and part.kind is PartKind.TEXT
-
-
-def restore(vault: redact.Vault, text: str, *, links: bool = False) -> tuple[str, list[str]]:
-    """``text`` with this vault's tokens turned back, in ``links`` only where that is asked for, and the values that were.
-
-    A JSON object or array is restored leaf by leaf, so that a value with a quote in it stays a value.
-    """
-    restored, values = _restored(vault, text, links=links)
-    if values and text.lstrip()[:1] in {"{", "["}:
-        try:
-            document = JsonDocument.parse(text)
-        except MalformedInput:  # prose that begins with a bracket
-            return restored, values
-        restored = document.render([_restored(vault, part.text, links=links)[0] for part in document.parts()]).decode()
-    return restored, values
-
-
-def _restored(vault: redact.Vault, text: str, *, links: bool) -> tuple[str, list[str]]:
-    pieces: list[str] = []
-    values: list[str] = []
-    done = 0
-    for start, end in [*([] if links else link_spans(text)), (len(text), len(text))]:
-        restored = vault.restore(text[done:start])
-        values += [restored.text[left:right] for left, right in restored.spans]
-        pieces += (restored.text, text[start:end])
-        done = end
-    return "".join(pieces), values
 
 
 def _transcript(parts: Sequence[Part], texts: Sequence[str]) -> str:

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, TypeVar, cast
 
 from aiguard.drivers import Hands, advance, asettled, settled
-from aiguard.pipeline import Commit, Delivered, Opened
+from aiguard.effects import Commit
+from aiguard.pipeline import Delivered, Opened
 from aiguard.streamed import Deliver, Receive
 
 Item = TypeVar("Item", str, bytes)

@@ -19,11 +19,11 @@ from typing import Any
 
 from aiguard.channels import Block, Channel, Rules
 from aiguard.detect.notes import noting
+from aiguard.effects import Commit
 from aiguard.errors import AccessDenied, Blocked, MalformedInput, ProviderFailed, StoreError
 from aiguard.framing.jsontree import JsonDocument
 from aiguard.framing.sse import SseEvent, SseReader
 from aiguard.pipeline import (
-    Commit,
     Controls,
     Delivered,
     Opened,

@@ -10,7 +10,7 @@ from tests.support.guards import JANE, POLICY, Model, make_guard
 
 from aiguard.detect import default_detector
 from aiguard.errors import ControlFailed, InputRefused
-from aiguard.guard import ExchangeHandler
+from aiguard.handler import ExchangeHandler
 from aiguard.providers import RawRequest, RawResponse
 from aiguard.scan import Recognizer
 from aiguard.scrubbing import scrub

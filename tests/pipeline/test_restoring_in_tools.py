@@ -9,7 +9,8 @@ import pytest
 from tests.support.guards import JANE, POLICY, make_guard
 from tests.support.scripted import chat_answer, chat_chunk, sse
 
-from aiguard.guard import ExchangeHandler, Guard
+from aiguard.guard import Guard
+from aiguard.handler import ExchangeHandler
 from aiguard.providers import RawRequest, RawResponse, RawStream
 
 EMAIL = "jane@example.com"

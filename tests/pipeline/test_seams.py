@@ -13,7 +13,8 @@ from tests.support.guards import JANE, POLICY, MemoryRecorder, make_guard
 from tests.support.messages import message, says, stream
 
 from aiguard.errors import Blocked
-from aiguard.guard import ExchangeHandler, Guard
+from aiguard.guard import Guard
+from aiguard.handler import ExchangeHandler
 from aiguard.providers import RawRequest, RawResponse, RawStream
 
 TOOL = {"type": "tool_use", "id": "toolu_1", "name": "mail", "input": {"to": "x"}}

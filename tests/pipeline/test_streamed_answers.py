@@ -12,7 +12,8 @@ from tests.support.guards import JANE, POLICY, MemoryRecorder, make_guard
 from tests.support.scripted import chat_answer, chat_stream
 
 from aiguard.errors import Blocked
-from aiguard.guard import ExchangeHandler, Guard
+from aiguard.guard import Guard
+from aiguard.handler import ExchangeHandler
 from aiguard.providers import RawRequest, RawResponse, RawStream
 
 STREAMED = (

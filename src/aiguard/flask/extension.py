@@ -17,7 +17,8 @@ from aiguard.flask.failures import answer_blocked, blocked_decision
 from aiguard.flask.routes import EXTENSION
 from aiguard.flask.state import GRANTS, State, current_state, end_all, route_names
 from aiguard.flask.views import end_access, keep_streaming
-from aiguard.guard import Guard, connect, need_credential
+from aiguard.guard import Guard
+from aiguard.handler import connect, need_credential
 from aiguard.hooks import Rules, ScrubRule, matches
 from aiguard.identity import Access, Authoriser, Conversation, EndingWith, current_access, has_scope
 from aiguard.identity.access import resume

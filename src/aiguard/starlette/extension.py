@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from aiguard.errors import Blocked, ConfigurationError
-from aiguard.guard import Guard, connect, need_credential
+from aiguard.guard import Guard
+from aiguard.handler import connect, need_credential
 from aiguard.identity import Access, Authoriser, Conversation, has_scope
 from aiguard.pouring import AsyncPour, Pour
 from aiguard.runtime import open_guard

@@ -1,0 +1,43 @@
+"""Tokens of an answer turned back into what they stand for, where policy lets that happen and nowhere else."""
+
+from __future__ import annotations
+
+from aiguard.errors import MalformedInput
+from aiguard.framing.jsontree import JsonDocument
+from aiguard.output import link_spans
+from aiguard.policy import OutputRule
+from aiguard.redact import Vault
+from aiguard.types import Part, PartKind
+
+
+def restores(output: OutputRule, part: Part) -> bool:
+    """Whether tokens are turned back in that part of an answer."""
+    there = part.channel == "prose" or (part.channel == "tool" and "tools" in output.restore_in)
+    return output.restore and there and part.kind is PartKind.TEXT
+
+
+def restore(vault: Vault, text: str, *, links: bool = False) -> tuple[str, list[str]]:
+    """``text`` with this vault's tokens turned back, in ``links`` only where that is asked for, and the values that were.
+
+    A JSON object or array is restored leaf by leaf, so that a value with a quote in it stays a value.
+    """
+    restored, values = _restored(vault, text, links=links)
+    if values and text.lstrip()[:1] in {"{", "["}:
+        try:
+            document = JsonDocument.parse(text)
+        except MalformedInput:  # prose that begins with a bracket
+            return restored, values
+        restored = document.render([_restored(vault, part.text, links=links)[0] for part in document.parts()]).decode()
+    return restored, values
+
+
+def _restored(vault: Vault, text: str, *, links: bool) -> tuple[str, list[str]]:
+    pieces: list[str] = []
+    values: list[str] = []
+    done = 0
+    for start, end in [*([] if links else link_spans(text)), (len(text), len(text))]:
+        restored = vault.restore(text[done:start])
+        values += [restored.text[left:right] for left, right in restored.spans]
+        pieces += (restored.text, text[start:end])
+        done = end
+    return "".join(pieces), values
