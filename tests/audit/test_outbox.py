@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from tests.support import records as r
+from tests.support.postgres import new_postgres
 
-from aiguard.audit import outbox, tail
+from aiguard.audit import append, outbox, tail
 from aiguard.audit.outbox import Drained, Outbox, drain, put, waiting
 from aiguard.audit.payload import PayloadRefused
 from aiguard.db import make_engine, upgrade, writing
-from aiguard.errors import ConfigurationError
+from aiguard.db.writer import Sealing
+from aiguard.errors import ConfigurationError, StoreUnavailable
 from aiguard.store import MasterKeyRing
 
 
@@ -137,6 +140,58 @@ def test_many_drains_at_once_move_every_event_once(engine, keyring, monkeypatch)
     patient.dispose()
     assert sorted(r.event_ids(engine)) == sorted(event.id for event in events)
     r.assert_log_is_whole(engine)
+
+
+@pytest.fixture
+def server():
+    """A PostgreSQL database: only there can a row be held while the others go on."""
+    engine = make_engine(new_postgres(), lock_timeout=0.2)
+    yield engine
+    engine.dispose()
+
+
+def until_somebody_waits(engine):
+    """Until a transaction waits for the row of another one."""
+    deadline = time.monotonic() + 60
+    while not r.scalars(
+        engine, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'"
+    ):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("fate", ["commits", "fails"])
+def test_a_drain_waits_for_events_that_another_one_is_moving(server, keyring, fate):
+    events = [r.event() for _ in range(3)]
+    with writing(server) as connection:
+        put(connection, events, keyring)
+    with ThreadPoolExecutor(1) as pool, server.connect() as other, other.begin() as transaction:
+        assert len(outbox._take(other, [events[0].id, events[1].id], wait=False)) == 2
+        waits = pool.submit(drain, server, keyring)
+        until_somebody_waits(server)
+        assert r.event_ids(server) == [events[2].id]  # it did what it could, and has not returned
+        assert not waits.done()
+        if fate == "commits":
+            append(other, events[:2], Sealing(keyring=keyring, writer="wrt_other"))
+            transaction.commit()
+        else:
+            transaction.rollback()
+        assert waits.result(60) == Drained(events=1 if fate == "commits" else 3)
+    assert sorted(r.event_ids(server)) == sorted(event.id for event in events)
+    assert waiting(server) == 0
+    r.assert_log_is_whole(server)
+
+
+def test_a_drain_does_not_wait_for_ever_and_a_background_turn_not_at_all(server, keyring):
+    held, free = r.event(), r.event()
+    with writing(server) as connection:
+        put(connection, [held, free], keyring)
+    with server.connect() as other, other.begin():
+        assert len(outbox._take(other, [held.id], wait=False)) == 1
+        assert drain(server, keyring, patience=0) == Drained(events=1)
+        with pytest.raises(StoreUnavailable, match="lock was not granted in time"):
+            drain(server, keyring, patience=0.1)
+    assert r.event_ids(server) == [free.id]
 
 
 @pytest.mark.parametrize("kind", ["connection", "session", "scoped"])

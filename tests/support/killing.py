@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from aiguard import audit, store
 from aiguard.audit.checkpoint import read
@@ -120,6 +120,7 @@ def journals_written(journals: Sequence[Path]) -> bool:
 
 def _looked_at(url: str, journals: Sequence[Path], kills: int) -> Outcome:
     engine = make_engine(url, lock_timeout=20)
+    _until_alone(engine)
     drain(engine, RING)
     sign_head(engine, [SIGNER], now=datetime.now(UTC))
     with engine.connect() as connection:
@@ -139,3 +140,22 @@ def _looked_at(url: str, journals: Sequence[Path], kills: int) -> Outcome:
         status=report.status,
         checkpoints=report.checkpoints,
     )
+
+
+def _until_alone(engine: Engine) -> None:
+    """PostgreSQL goes on with a statement, also with a commit, whose client was killed: wait until it has noticed."""
+    if engine.dialect.name != "postgresql":
+        return
+    others = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        with engine.connect() as connection:
+            left = connection.execute(others).scalar_one()
+        if not left:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{left} connections of processes that were killed are still there")
+        time.sleep(0.05)

@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Protocol, cast
@@ -31,7 +31,7 @@ from aiguard.audit.tables import LOG, AuditEvent, AuditLog, insert_rows, prepare
 from aiguard.audit.worker import Worker
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
 from aiguard.db.engine import reading, schema_of, writing
-from aiguard.db.failures import as_store_error
+from aiguard.db.failures import as_store_error, locked
 from aiguard.db.writer import Row, Sealing, people_of
 from aiguard.errors import AIGuardError, ConfigurationError, StoreError, StoreUnavailable
 from aiguard.types import AuditRecord, KeyRing, SubjectKeys, new_id
@@ -49,6 +49,12 @@ SOON_SECONDS: Final = 0.2
 
 SOON_FOR: Final = 30.0
 """For how many seconds after a ``put`` it looks that often."""
+
+PATIENCE: Final = 30.0
+"""Seconds that :func:`drain` waits for rows, and for the log, while another process holds them."""
+
+LAST_PATIENCE: Final = 5.0
+"""Seconds that the last drain of a guard that closes waits for them."""
 
 
 class AuditOutbox(Base):
@@ -100,26 +106,42 @@ def put(session: Executes, records: Sequence[AuditRecord], keyring: KeyRing, *, 
         raise as_store_error(error) from None
 
 
-def drain(engine: Engine, keyring: KeyRing) -> Drained:
+def drain(engine: Engine, keyring: KeyRing, *, patience: float = PATIENCE) -> Drained:
     """Move every committed event of the outbox into the log, oldest first. Any number of processes may do it at once.
 
+    When it returns, what was committed before the call is in the log, whoever moved it, or was refused. Rows that another process is
+    moving are left to it at first and waited for at the end; if it fails, they are moved here.
+
+    Args:
+        engine: the evidence database.
+        keyring: opens what waits, and seals what enters the log.
+        patience: seconds to wait for others. 0 waits for nobody, and leaves to them what they are moving.
+
     Raises:
-        StoreUnavailable: the database or the key store cannot be used; what is not moved yet stays in the outbox.
+        StoreUnavailable: the database or the key store cannot be used, or somebody holds rows, or the log, for longer than ``patience``;
+            what is not moved yet stays in the outbox.
     """
+    deadline = time.monotonic() + patience
     done = Drained()
-    after = 0
+    after, held = 0, list[Any]()
     try:
         while True:
             with reading(engine) as connection:
                 query = select(_OUTBOX).where(_OUTBOX.c.id > after).order_by(_OUTBOX.c.id).limit(PAGE)
                 page = connection.execute(query).all()
             if page:
-                done = _move(engine, keyring, page, done)
+                done, passed = _move(engine, keyring, page, done, deadline)
+                held += passed
                 after = int(page[-1].id)
             if len(page) < PAGE:
-                return done
+                break
+        for start in range(0, len(held) if patience else 0, PAGE):
+            page = _still_there(engine, held[start : start + PAGE])
+            if page:
+                done, _ = _move(engine, keyring, page, done, deadline, wait=True)
     except SQLAlchemyError as error:
         raise as_store_error(error) from None
+    return done
 
 
 def waiting(engine: Engine) -> int:
@@ -131,7 +153,10 @@ def waiting(engine: Engine) -> int:
         raise as_store_error(error, "read") from None
 
 
-def _move(engine: Engine, keyring: KeyRing, page: Sequence[Any], before: Drained) -> Drained:
+def _move(
+    engine: Engine, keyring: KeyRing, page: Sequence[Any], before: Drained, deadline: float, *, wait: bool = False
+) -> tuple[Drained, list[Any]]:
+    """Move a page; what has been done by now, and the rows that somebody else is at, or has moved meanwhile."""
     records: dict[str, AuditRecord] = {}
     for row in page:
         record = _opened(row.event_id, bytes(row.sealed), keyring)
@@ -143,32 +168,57 @@ def _move(engine: Engine, keyring: KeyRing, page: Sequence[Any], before: Drained
     keys = keyring.subject_keys(people_of(list(records.values()))) if isinstance(keyring, SubjectKeys) else {}
     sealing = Sealing(keyring=keyring, writer=new_id("wrt"), subjects=keys)
     ready: dict[str, Row] = {id: prepare(record, sealing) for id, record in records.items()}
-    seen = {row.event_id: bytes(row.sealed) for row in page}
+    seen = {row.event_id: bytes(row.sealed) for row in page if row.event_id in ready}
+    while True:
+        try:
+            taken, repeated = _moved(engine, ready, seen, wait=wait)
+            break
+        except SQLAlchemyError as error:
+            if not locked(error) or time.monotonic() > deadline:
+                raise
+    if repeated:
+        logger.critical("%d events of the audit outbox were in the log already; they were dropped", repeated)
+    done = Drained(
+        events=before.events + len(taken) - repeated,
+        refused=before.refused + len(page) - len(ready),
+        repeated=before.repeated + repeated,
+    )
+    return done, [row for row in page if row.event_id in seen and row.event_id not in taken]
+
+
+def _moved(
+    engine: Engine, ready: Mapping[str, Row], seen: Mapping[str, bytes], *, wait: bool
+) -> tuple[frozenset[str], int]:
+    """Move what is ready, in one transaction; the ids that were taken from the outbox, and how many of them the log held already."""
     with writing(engine) as connection:
-        taken = _take(connection, list(ready))
+        taken = _take(connection, list(ready), wait=wait)
         if any(seen[id] != sealed for id, sealed in taken):
             raise StoreUnavailable("A row of the audit outbox changed while it was drained; it is looked at again.")
         repeated = _there(connection, [id for id, _ in taken])
         rows = [ready[id] for id, _ in taken if id not in repeated]
         if rows:
             insert_rows(connection, rows)
-    if repeated:
-        logger.critical("%d events of the audit outbox were in the log already; they were dropped", len(repeated))
-    return Drained(
-        events=before.events + len(rows),
-        refused=before.refused + len(page) - len(ready),
-        repeated=before.repeated + len(repeated),
-    )
+    return frozenset(id for id, _ in taken), len(repeated)
 
 
-def _take(connection: Connection, ids: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Delete these events' rows unless another process is at them; what was deleted, in the order it was put.
+def _still_there(engine: Engine, rows: Sequence[Any]) -> list[Any]:
+    """Those of ``rows`` that nobody has moved yet."""
+    c = _OUTBOX.c
+    with reading(engine) as connection:
+        query = select(c.event_id).where(c.event_id.in_([row.event_id for row in rows]))
+        there = set(connection.execute(query).scalars())
+    return [row for row in rows if row.event_id in there]
 
-    By the event's id and never by the row's: SQLite may give a row's id again once it is free, and what another process put under
-    it meanwhile must not go.
+
+def _take(connection: Connection, ids: Sequence[str], *, wait: bool) -> list[tuple[str, bytes]]:
+    """Delete these events' rows; what was deleted, in the order it was put.
+
+    Rows that another process is at are passed over, or waited for, which finds them gone unless that process failed. By the event's
+    id and never by the row's: SQLite may give a row's id again once it is free, and what another process put under it meanwhile must
+    not go. Rows are locked in the order of their ids, and before the log, so that nobody waits for each other.
     """
     c = _OUTBOX.c
-    free = select(c.id).where(c.event_id.in_(ids)).order_by(c.id).with_for_update(skip_locked=True)
+    free = select(c.id).where(c.event_id.in_(ids)).order_by(c.id).with_for_update(skip_locked=not wait)
     gone = connection.execute(delete(_OUTBOX).where(c.id.in_(free)).returning(c.id, c.event_id, c.sealed)).all()
     return [(str(row.event_id), bytes(row.sealed)) for row in sorted(gone, key=lambda row: int(row.id))]
 
@@ -216,6 +266,7 @@ class Outbox(Worker):
         self._keyring = keyring
         self._idle = idle
         self._soon_until = 0.0
+        self._patience = 0.0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
         self._own = ""
         self._lock = threading.Lock()
@@ -234,10 +285,15 @@ class Outbox(Worker):
         self._interval = SOON_SECONDS
         self.wake()
 
+    def close(self) -> None:
+        """Drain a last time, waiting a little for others, and stop."""
+        self._patience = LAST_PATIENCE
+        super().close()
+
     def turn(self) -> None:
-        """Drain, and say what stands against it."""
+        """Drain, leaving to others what they are moving, and say what stands against it."""
         try:
-            drain(self._engine, self._keyring)
+            drain(self._engine, self._keyring, patience=self._patience)
         except StoreError as error:
             logger.error("the audit outbox was not drained in this turn: %s", error)  # noqa: TRY400 - told in our words
         except Exception as error:  # noqa: BLE001 - the next turn tries again; what waits too long is told by verify

@@ -59,6 +59,11 @@ def unavailable(error: BaseException) -> bool:
     return False
 
 
+def locked(error: BaseException) -> bool:
+    """True when somebody else held a lock for too long, so that the same may work in a moment."""
+    return code_of(error).startswith(("SQLITE_BUSY", "55P03", "57014", "40P01"))
+
+
 def as_store_error(error: BaseException, doing: str = "written") -> StoreError:
     """The error to give to the caller: :class:`StoreUnavailable` or, for a record that can never fit, ``StoreError``."""
     if isinstance(error, StoreError):
