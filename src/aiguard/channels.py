@@ -222,7 +222,8 @@ class _Undecided:
         self._said = said
         self._block = block
         self._restores = kind == "prose" and rules.output.restore
-        self._begun = ""
+        self._begun: list[str] = []
+        self._start = ""  # of what begun, its first character that is not a blank and what came after it
         self._inner: _Streaming | _Whole | None = None
         if kind == "tool" or (rules.whole and said):
             self._inner = _Whole(rules, kind, said=said, block=block)
@@ -236,27 +237,27 @@ class _Undecided:
     def feed(self, text: str) -> str:
         if self._inner is not None:
             return self._inner.feed(text)
-        self._begun += text
-        start = self._begun.lstrip()
+        self._begun.append(text)
+        self._start = start = (self._start + text).lstrip()
         if not start or start == "[":
             return ""
         # A token of ours begins with a bracket and a capital letter, and JSON never does.
         json_like = start[0] == "{" or (start[0] == "[" and not ("A" <= start[1] <= "Z"))
         self._inner = self._waiting() if json_like else self._streaming()
-        return self._inner.feed(self._begun)
+        return self._inner.feed("".join(self._begun))
 
     def fork(self) -> PartScan:
         """A scan that has seen what arrived so far, to go on with."""
         if self._inner is not None:
             return self._inner.fork()
         scan = self._rules.scan()
-        scan.feed(self._begun)
+        scan.feed("".join(self._begun))
         return scan
 
     def finish(self) -> str:
         if self._inner is None:
             self._inner = self._streaming()
-            return self._inner.feed(self._begun) + self._inner.finish()
+            return self._inner.feed("".join(self._begun)) + self._inner.finish()
         return self._inner.finish()
 
     def _streaming(self) -> _Streaming:
