@@ -19,7 +19,9 @@ from aiguard.types import Detector, Finding, Part, PartKind
 MAX_ESCAPE_DEPTH: Final = 3
 """Levels of escapes that are read: JSON in a JSON string in a JSON string."""
 
-_ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(["\'\\/bfnrt0]))')
+ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(["\'\\/bfnrt0]))')
+"""A backslash escape, as JSON and most languages write it."""
+
 _ANSWERS: Final = frozenset({"choices", "content", "item", "output", "response"})
 """First steps of the pointers of what a model answered. Choices are alternatives, which nobody reads as one text."""
 _PLAIN: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "0": "\0"}
@@ -160,6 +162,12 @@ def _without_repeats(findings: list[Finding]) -> list[Finding]:
     return sorted(unique.values(), key=lambda finding: (finding.start, finding.end))
 
 
+def unescaped(match: re.Match[str]) -> str:
+    """The character that an :data:`ESCAPE` stands for."""
+    code = match[1] or match[2]
+    return chr(int(code, 16)) if code else _PLAIN.get(match[3], match[3])
+
+
 class _Unescaped:
     """A text with one level of backslash escapes read, and where its characters stand in the original."""
 
@@ -168,11 +176,10 @@ class _Unescaped:
         self._views: list[int] = [0]
         self._originals: list[int] = [0]
         done = length = 0
-        for match in _ESCAPE.finditer(text):
+        for match in ESCAPE.finditer(text):
             pieces.append(text[done : match.start()])
             length += match.start() - done
-            code = match[1] or match[2]
-            pieces.append(chr(int(code, 16)) if code else _PLAIN.get(match[3], match[3]))
+            pieces.append(unescaped(match))
             # The escape itself is one character; what follows is shifted by what the escape took more.
             self._views += (length, length + 1)
             self._originals += (match.start(), match.end())

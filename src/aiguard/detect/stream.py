@@ -1,27 +1,28 @@
 """Detection in one part that is still arriving, with the findings of :func:`aiguard.detect.parts.detect_text` of the whole.
 
-What a text says behind its backslash escapes and underscores is read a line at a time: once a line holds one, it is held to its
-end. The underscores of the conversation's own tokens do not count.
+What a text says behind its backslash escapes, and with blanks for its underscores, is read by further scans. Each is forked from the
+scan of the text as it stands where the first escape or underscore comes, and let go once both have seen the same for as far back as
+anything reaches. A piece is settled when it is settled in every reading.
 """
 
 from __future__ import annotations
 
 import copy
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from aiguard.detect.parts import detect_text
+from aiguard.detect.parts import ESCAPE, MAX_ESCAPE_DEPTH, detect_text, unescaped
 from aiguard.scan.incremental import MAX_HELD, HeldTooLong, IncrementalScan, Piece
 from aiguard.types import Detector, Finding
 
-LOOK_BEHIND: Final = 256
-"""Characters before a line that its second reading sees, for words that speak for a value."""
+_OPEN_ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{0,3}|x[0-9A-Fa-f]?)?\Z")
+"""The beginning of what may become an escape."""
 
-_TRIGGER: Final = re.compile(r"[\\_]")
-_OPEN_TOKEN: Final = re.compile(r"\\?\[[A-Za-z0-9_\\ \t\u00a0-]{0,420}\Z")
-"""The beginning of what may become a token; longer than any label and code."""
+_KEPT_STEPS: Final = 256
+"""Escapes whose places are kept at least before those that nothing needs any more are let go."""
 
 
 def _none(_text: str) -> Sequence[Finding]:
@@ -33,9 +34,9 @@ class PartScan:
 
     Args:
         detector: an :class:`~aiguard.scan.Engine` streams; any other detector is asked at the end (:attr:`buffered`).
+        context: the key or column head that the text stands under.
         tokens: finds the conversation's own tokens, whose findings are handed out as well.
         prefixes: RE2 closures of the pattern of a token.
-        token_type: the type under which ``tokens`` reports them.
         max_held: characters; beyond it :class:`~aiguard.scan.incremental.HeldTooLong` is raised.
     """
 
@@ -43,32 +44,27 @@ class PartScan:
         self,
         detector: Detector,
         *,
+        context: str = "",
         tokens: Callable[[str], Sequence[Finding]] | None = None,
         prefixes: Sequence[str] = (),
-        token_type: str = "TOKEN_LITERAL",  # noqa: S107 - a type, not a secret
         max_held: int = MAX_HELD,
     ) -> None:
         self._detector = detector
+        self._context = context
         self._tokens: Callable[[str], Sequence[Finding]] = tokens or _none
-        self._token_type = token_type
         self._max_held = max_held
-        self._scan = IncrementalScan(detector, literals=tokens, also=tuple(prefixes), max_held=max_held)
-        self._text = ""  # from the first character that was not handed out
-        self._behind = ""
-        self._ready = 0  # characters of _text that the scan has settled
-        self._found: list[Finding] = []  # in _text
-        self._line = ""  # waiting for its end, not scanned yet
-        self._frozen = False
-
-    @property
-    def buffered(self) -> bool:
+        scan = IncrementalScan(detector, context=context, literals=tokens, also=tuple(prefixes), max_held=max_held)
+        self.buffered = scan.buffered
         """Whether nothing comes out before the end, because the detector needs the whole text."""
-        return self._scan.buffered
+        self._top = _Level(scan)
+        self._text = ""  # from the first character that was not handed out
+        self._done = 0  # characters that were
+        self._found: list[Finding] = []
 
     @property
     def held(self) -> int:
         """Characters that are held back."""
-        return self._scan.held if self.buffered else len(self._text) + len(self._line)
+        return len(self._text)
 
     def fork(self) -> PartScan:
         """Another scan of the same text so far, which goes on by itself."""
@@ -78,110 +74,232 @@ class PartScan:
 
     def part(self) -> None:
         """After a copy: share nothing that changes."""
-        self._scan = self._scan.fork()
+        self._top = self._top.fork(None)
         self._found = list(self._found)
 
     def feed(self, chunk: str) -> Piece:
         """The part of the text that the chunk settled, often empty."""
+        self._text += chunk
         if self.buffered:
-            return self._scan.feed(chunk)
-        self._line += chunk
-        if len(self._line) > self._max_held:
-            raise HeldTooLong(
-                f"a line with escapes is longer than {self._max_held} characters, so the stream ends here"
-            )
-        while self._line:
-            if self._frozen:
-                end = self._line.find("\n", max(0, len(self._line) - len(chunk) - 1)) + 1
-                if not end:
-                    break
-                line, self._line = self._line[:end], self._line[end:]
-                self._frozen = False
-                self._again(line)
-                self._push(line)
-                continue
-            at = self._trigger()
-            if at is None:
-                at = len(self._line)
-                opening = _OPEN_TOKEN.search(self._line)
-                at = opening.start() if opening is not None else at
-                if at:
-                    plain, self._line = self._line[:at], self._line[at:]
-                    self._push(plain)
-                break
-            plain, self._line = self._line[:at], self._line[at:]
-            self._push(plain)
-            self._frozen = True
-        return self._settled()
+            self._top.scan.feed(chunk)
+            return Piece()
+        self._top.feed(chunk, self._found)
+        self._top.tidy()
+        piece = self._settled(self._top.settled)
+        if len(self._text) > self._max_held:
+            raise HeldTooLong(f"more than {self._max_held} characters would have to be held, so the stream ends here")
+        return piece
 
     def finish(self) -> Piece:
         """The rest."""
         if self.buffered:
-            rest = self._scan.finish()
-            return Piece(rest.text, [*detect_text(self._detector, rest.text), *self._tokens(rest.text)])
-        if self._line:
-            line, self._line = self._line, ""
-            if self._frozen or _TRIGGER.search(line):
-                self._again(line)
-            self._push(line)
-        self._take(self._scan.finish())
-        text, found = self._text, self._found
-        self._text, self._found = "", []
-        return Piece(text, found)
+            text, self._text = self._text, ""
+            self._top.scan.finish()
+            found = detect_text(self._detector, text, context=self._context)
+            return Piece(text, [*found, *self._tokens(text)])
+        self._top.finish(self._found)
+        return self._settled(self._done + len(self._text))
 
-    def _trigger(self) -> int | None:
-        """Where the first backslash or underscore stands that is not part of one of our tokens; None while there is none."""
-        spans = None
-        for match in _TRIGGER.finditer(self._line):
-            if spans is None:
-                spans = [(token.start, token.end) for token in self._tokens(self._line)]
-                opening = _OPEN_TOKEN.search(self._line)
-                if opening is not None:
-                    spans.append((opening.start(), len(self._line)))
-            if not any(start <= match.start() < end for start, end in spans):
-                return match.start()
-        return None
-
-    def _again(self, line: str) -> None:
-        """The findings of a line that only its second readings show."""
-        before = (self._behind + self._text)[-LOOK_BEHIND:]
-        waiting = len(before) - len(self._text) if len(before) > len(self._text) else 0
-        whole = before + line
-        shift = len(self._text) - len(before)
-        tokens = {(token.start, token.end) for token in self._tokens(whole)}
-        plain = {(finding.start, finding.end, finding.type) for finding in self._detector.detect(whole)}
-        for finding in detect_text(self._detector, whole):
-            start = max(finding.start, waiting)
-            if finding.end <= waiting or (finding.start, finding.end) in tokens:
-                continue
-            if (finding.start, finding.end, finding.type) not in plain:
-                self._found.append(replace(finding, start=start + shift, end=finding.end + shift))
-
-    def _push(self, text: str) -> None:
-        self._text += text
-        self._take(self._scan.feed(text))
-
-    def _take(self, piece: Piece) -> None:
-        self._found += [
-            replace(finding, start=finding.start + self._ready, end=finding.end + self._ready)
-            for finding in piece.findings
-        ]
-        self._ready += len(piece.text)
-
-    def _settled(self) -> Piece:
-        cut = self._ready
-        for finding in sorted(self._found, key=lambda each: each.start, reverse=True):
-            if finding.start < cut < finding.end:
-                cut = finding.start
-        if cut <= 0:
+    def _settled(self, cut: int) -> Piece:
+        if self._found:
+            for finding in sorted(self._found, key=lambda each: each.start, reverse=True):
+                if finding.start < cut < finding.end:
+                    cut = finding.start
+        size, start = cut - self._done, self._done
+        if size <= 0:
             return Piece()
-        text, self._text = self._text[:cut], self._text[cut:]
-        found = [finding for finding in self._found if finding.start < cut]
-        self._found = [
-            replace(finding, start=finding.start - cut, end=finding.end - cut)
-            for finding in self._found
-            if finding.start >= cut
-        ]
-        self._ready -= cut
-        self._behind = (self._behind + text)[-LOOK_BEHIND:]
-        return Piece(text, found)
+        text, self._text, self._done = self._text[:size], self._text[size:], cut
+        if not self._found:
+            return Piece(text)
+        now = [replace(one, start=one.start - start, end=one.end - start) for one in self._found if one.start < cut]
+        self._found = [one for one in self._found if one.start >= cut]
+        unique = {(one.start, one.end, one.type): one for one in now}
+        return Piece(text, sorted(unique.values(), key=lambda one: (one.start, one.end)))
+
+
+class _Level:
+    """The text with ``depth`` levels of its escapes read, and that once more with blanks for its underscores.
+
+    Offsets are characters from the level's beginning; up to where it was forked they are those of the level before.
+    """
+
+    def __init__(self, scan: IncrementalScan, parent: _Level | None = None) -> None:
+        self.scan = scan
+        self.parent = parent
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.fed: int = 0 if parent is None else parent.fed
+        self.ready: int = 0 if parent is None else parent.ready
+        self.escapes = _Escapes(self.fed)
+        self.under: IncrementalScan | None = None
+        self.under_ready = 0
+        self.touching: list[Finding] = []  # of the reading with blanks; whether an underscore follows is not known yet
+        self.text = ""  # from base on
+        self.base = 0
+        self.deeper: _Level | None = None
+        if parent is not None:
+            self.base, self.text = parent.base, parent.text
+            if parent.under is not None:
+                self.under, self.under_ready = parent.under.fork(), parent.under_ready
+                self.touching = list(parent.touching)
+
+    @property
+    def settled(self) -> int:
+        """Whatever follows, all findings before this are known, in every reading from here on."""
+        at = self.ready
+        if self.under is not None:
+            at = min(at, self.under_ready, *(finding.start for finding in self.touching))
+        if self.deeper is not None:
+            at = min(at, self.deeper.escapes.original(self.deeper.settled))
+        return at
+
+    def fork(self, parent: _Level | None) -> _Level:
+        """Another one, which goes on by itself."""
+        other = copy.copy(self)
+        other.parent = parent
+        other.scan = self.scan.fork()
+        other.escapes = self.escapes.fork()
+        other.under = None if self.under is None else self.under.fork()
+        other.touching = list(self.touching)
+        other.deeper = None if self.deeper is None else self.deeper.fork(other)
+        return other
+
+    def feed(self, text: str, found: list[Finding]) -> None:
+        """Look at the next characters, in every reading."""
+        while text:
+            at = len(text)
+            if self.deeper is None and self.depth < MAX_ESCAPE_DEPTH and 0 <= (first := text.find("\\")) < at:
+                at = first
+            if self.under is None and 0 <= (first := text.find("_")) < at:
+                at = first
+            self._push(text[:at], found)
+            text = text[at:]
+            if text[:1] == "\\" and self.deeper is None and self.depth < MAX_ESCAPE_DEPTH:
+                self.deeper = _Level(self.scan.fork(literals=False), self)
+            elif text[:1] == "_" and self.under is None:
+                self.under, self.under_ready = self.scan.fork(literals=False), self.ready
+
+    def finish(self, found: list[Finding]) -> None:
+        """The rest."""
+        self._take(self.scan.finish(), found)
+        if self.under is not None:
+            self._take_under(self.under.finish())
+            self._touch(found, last=True)
+        if self.deeper is not None:
+            self.deeper.feed(self.deeper.escapes.finish(), found)
+            self.deeper.finish(found)
+
+    def tidy(self) -> None:
+        """Let go of readings that say the same as this one, and of what nothing needs any more."""
+        if self.under is not None and not self.touching and self.under.agrees(self.scan):
+            self.under = None
+        if (deeper := self.deeper) is not None:
+            deeper.tidy()
+            if not (deeper.deeper or deeper.under or deeper.escapes.open) and deeper.scan.agrees(self.scan):
+                self.deeper = None
+        needed = (self.ready if self.under is None else min(self.ready, self.under_ready)) - 1
+        if needed > self.base:
+            self.text, self.base = self.text[needed - self.base :], needed
+        self.escapes.forget(self.settled)
+
+    def _push(self, text: str, found: list[Finding]) -> None:
+        if not text:
+            return
+        self.text += text
+        self.fed += len(text)
+        self._take(self.scan.feed(text), found)
+        if self.under is not None:
+            self._take_under(self.under.feed(text.replace("_", " ")))
+            self._touch(found, last=False)
+        if self.deeper is not None:
+            self.deeper.feed(self.deeper.escapes.feed(text), found)
+
+    def _take(self, piece: Piece, found: list[Finding]) -> None:
+        found += [self._original(finding, self.ready) for finding in piece.findings]
+        self.ready += len(piece.text)
+
+    def _take_under(self, piece: Piece) -> None:
+        shift = self.under_ready
+        self.touching += [replace(each, start=each.start + shift, end=each.end + shift) for each in piece.findings]
+        self.under_ready += len(piece.text)
+
+    def _touch(self, found: list[Finding], *, last: bool) -> None:
+        """Take the findings that an underscore touches; the others are no news."""
+        waiting: list[Finding] = []
+        for finding in self.touching:
+            start, end = finding.start - self.base, finding.end - self.base
+            if (start > 0 and self.text[start - 1] == "_") or self.text[end : end + 1] == "_":
+                found.append(self._original(finding, 0))
+            elif finding.end == self.fed and not last:
+                waiting.append(finding)
+        self.touching = waiting
+
+    def _original(self, finding: Finding, shift: int) -> Finding:
+        """The finding in the text as it stands."""
+        start, end = finding.start + shift, finding.end + shift
+        level: _Level = self
+        while level.parent is not None:
+            start, end = level.escapes.original(start), level.escapes.original(end)
+            level = level.parent
+        return replace(finding, start=start, end=end)
+
+
+class _Escapes:
+    """Reads one level of backslash escapes of a text that is still arriving, and keeps where its characters stood."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.open = ""
+        """The beginning of what may become an escape."""
+        self._original = at
+        self._views: list[int] = [0]
+        self._originals: list[int] = [0]
+
+    def fork(self) -> _Escapes:
+        """Another one, which goes on by itself."""
+        other = copy.copy(self)
+        other.part()
+        return other
+
+    def part(self) -> None:
+        """After a copy: share nothing that changes."""
+        self._views, self._originals = list(self._views), list(self._originals)
+
+    def feed(self, text: str) -> str:
+        """What can be read now."""
+        text = self.open + text
+        pieces: list[str] = []
+        done = 0
+        for match in ESCAPE.finditer(text):
+            pieces += (text[done : match.start()], unescaped(match))
+            self.at += match.start() - done
+            # The escape itself is one character; what follows is shifted by what the escape took more.
+            self._views += (self.at, self.at + 1)
+            self._originals += (self._original + match.start(), self._original + match.end())
+            self.at += 1
+            done = match.end()
+        opening = _OPEN_ESCAPE.search(text, done)
+        end = len(text) if opening is None else opening.start()
+        pieces.append(text[done:end])
+        self.at += end - done
+        self._original += end
+        self.open = text[end:]
+        return "".join(pieces)
+
+    def finish(self) -> str:
+        """What turned out to be no escape."""
+        text, self.open = self.open, ""
+        self.at += len(text)
+        self._original += len(text)
+        return text
+
+    def original(self, position: int) -> int:
+        """Where the character at ``position`` begins in the text before."""
+        index = bisect_right(self._views, position) - 1
+        return self._originals[index] + position - self._views[index]
+
+    def forget(self, before: int) -> None:
+        """Let go of places that nothing will ask for."""
+        if len(self._views) > _KEPT_STEPS:
+            index = max(0, bisect_right(self._views, before) - 2)
+            if index:
+                del self._views[:index], self._originals[:index]

@@ -200,6 +200,14 @@ class _Reading:
                 at = min(at, blank)
         return len(self.original) if at >= len(self.text) else max(0, self.span(at, at + 1)[0])
 
+    def agrees(self, other: _Reading) -> bool:
+        return (
+            self.table is other.table
+            and self.alone == other.alone
+            and self.tail == other.tail
+            and self.original == other.original
+        )
+
     def fork(self) -> _Reading:
         other = copy.copy(self)
         other.part()
@@ -279,14 +287,26 @@ class IncrementalScan:
         """Characters that are held back."""
         return self._held
 
-    def fork(self) -> IncrementalScan:
-        """Another scan of the same text so far, which goes on by itself."""
+    def fork(self, *, literals: bool = True) -> IncrementalScan:
+        """Another scan of the same text so far, which goes on by itself; without ``literals``, it finds none of them."""
         other = copy.copy(self)
-        other.part()
+        other.part(literals=literals)
         return other
 
-    def part(self) -> None:
+    def agrees(self, other: IncrementalScan) -> bool:
+        """Whether this scan and the ``other`` of its kind would say the same of whatever is fed to both from now on."""
+        if self._held != other._held or self._later != other._later or self._waiting or other._waiting:
+            return False
+        mine, others = self._readings(), other._readings()
+        return (
+            self._in_run == other._in_run
+            and len(mine) == len(others)
+            and all(one.agrees(another) for one, another in zip(mine, others, strict=True))
+        )
+
+    def part(self, *, literals: bool = True) -> None:
         """After a copy: share nothing that changes."""
+        self._literals = self._literals if literals else None
         waiting = None if self._waiting is None else self._waiting[0]
         forked = {id(reading): reading.fork() for reading in self._readings()}
         self._raw = forked[id(self._raw)]
