@@ -2,7 +2,8 @@
 
 On copies of one database, slice by slice in turn, so that a drifting machine disturbs both sides alike: half of the artifacts
 have expired. The hand-written side is the driver alone, with the same batch size and the same durability, and leaves no
-evidence. Then a third copy is pruned by another process while threads go on committing exchanges here.
+evidence. Then a third copy is pruned by another process while threads go on committing exchanges here: in turns of some seconds
+with and without a run, so that what else the machine does meanwhile disturbs both alike.
 
 ``BENCH_PRUNE_SCALE=1`` deletes 1,000,000 of 2,000,000 artifacts on PostgreSQL and 200,000 of 400,000 on SQLite; the default is
 a tenth of it.
@@ -10,6 +11,7 @@ a tenth of it.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -18,28 +20,29 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import make_url, text
 from tests.support import records
 from tests.support.many import keep_many
 from tests.support.postgres import new_postgres, server_uri
 
 from aiguard import audit, retention, store
 from aiguard.db import Writer, make_engine, upgrade
-from aiguard.retention.pruning import BATCH_SIZES
+from aiguard.retention.pace import GAITS
 from aiguard.store import MasterKeyRing
+from aiguard.types import ArtifactRecord, Record
 
 SCALE = float(os.environ.get("BENCH_PRUNE_SCALE", "0.1"))
 SLICES = 5
 WRITERS = 8
 THINKING = 0.01
 """Seconds between two exchanges of a thread: an application that is busy, not one that is drowning."""
-IDLE_SECONDS = 8.0
-MOST_BESIDE_WRITERS = {"sqlite": 20_000, "postgresql": 100_000}
+ROUNDS, IDLE_SECONDS, BUSY_SECONDS = 5, 3.0, 4.0
 KEYS = [b"k" * 32]
 
 _HAND_WRITTEN = {
@@ -83,7 +86,7 @@ def _postgresql() -> Figures:
     driver = psycopg.connect(other.replace("postgresql+psycopg", "postgresql"))
     figures = _compare("postgresql", first, expired, lambda now, size: _delete(driver, "postgresql", now, size))
     driver.close()
-    return {**figures, **_beside_writers("postgresql", third, expired)}
+    return {**figures, **_beside_writers("postgresql", third)}
 
 
 def _sqlite(folder: Path) -> Figures:
@@ -101,7 +104,7 @@ def _sqlite(folder: Path) -> Figures:
         driver.execute(f"PRAGMA {setting}")
     figures = _compare("sqlite", f"sqlite:///{path}", expired, lambda now, size: _delete(driver, "sqlite", now, size))
     driver.close()
-    return {**figures, **_beside_writers("sqlite", f"sqlite:///{paths[2]}", expired)}
+    return {**figures, **_beside_writers("sqlite", f"sqlite:///{paths[2]}")}
 
 
 def _delete(driver: psycopg.Connection | sqlite3.Connection, dialect: str, now: datetime, size: int) -> int:
@@ -116,7 +119,7 @@ def _delete(driver: psycopg.Connection | sqlite3.Connection, dialect: str, now: 
 
 def _compare(dialect: str, url: str, expired: int, by_hand: Callable[[datetime, int], int]) -> Figures:
     engine, keyring, now = make_engine(url), MasterKeyRing(KEYS), datetime.now(UTC)
-    size, share = BATCH_SIZES[dialect], -(-expired // SLICES)
+    size, share = GAITS[dialect].rows, -(-expired // SLICES)
     ours = theirs = 0.0
     memory: list[int] = []
     deleted = 0
@@ -150,14 +153,30 @@ def _resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _prune_alone(url: str, most: int, result: multiprocessing.Queue[tuple[int, float]]) -> None:
-    engine = make_engine(url)
-    started = time.perf_counter()
-    done = retention.prune(engine, MasterKeyRing(KEYS), datetime.now(UTC), at_most=most)
-    result.put((done.deleted, time.perf_counter() - started))
+class _Over(Exception):
+    """The time of a turn is over."""
 
 
-def _beside_writers(dialect: str, url: str, expired: int) -> Figures:
+def _prune_in_turns(
+    url: str, turns: multiprocessing.Queue[float], result: multiprocessing.Queue[tuple[int, float]]
+) -> None:
+    """Prune for as many seconds as each turn says, until one says none."""
+    engine, keyring = make_engine(url), MasterKeyRing(KEYS)
+    while seconds := turns.get():
+        started, batches = time.perf_counter(), list[int]()
+
+        def count(rows: int, *, until: float = started + seconds, batches: list[int] = batches) -> None:
+            batches.append(rows)
+            if time.perf_counter() > until:
+                raise _Over
+
+        with contextlib.suppress(_Over):
+            retention.prune(engine, keyring, datetime.now(UTC), progress=count)
+        result.put((sum(batches), time.perf_counter() - started))
+    engine.dispose()
+
+
+def _beside_writers(dialect: str, url: str) -> Figures:
     engine, keyring = make_engine(url), MasterKeyRing(KEYS)
     writer = Writer(engine, keyring, {**store.MAPPERS, **audit.MAPPERS})
     stop = threading.Event()
@@ -166,47 +185,58 @@ def _beside_writers(dialect: str, url: str, expired: int) -> Figures:
     def work() -> None:
         while not stop.is_set():
             started = time.perf_counter()
-            writer.commit(records.exchange()).result(30)
+            writer.commit(_exchange()).result(30)
             times.append((started, time.perf_counter() - started))
             time.sleep(THINKING)
 
+    context = multiprocessing.get_context("spawn")
+    turns: multiprocessing.Queue[float] = context.Queue()
+    result: multiprocessing.Queue[tuple[int, float]] = context.Queue()
+    process = context.Process(target=_prune_in_turns, args=(url, turns, result))
+    process.start()
+    turns.put(0.01)  # starting Python is not pruning
+    result.get(timeout=60)
     threads = [threading.Thread(target=work) for _ in range(WRITERS)]
     for thread in threads:
         thread.start()
     time.sleep(1)
-    idle_from = time.perf_counter()
-    time.sleep(IDLE_SECONDS)
-    context = multiprocessing.get_context("spawn")
-    result: multiprocessing.Queue[tuple[int, float]] = context.Queue()
-    process = context.Process(target=_prune_alone, args=(url, min(expired, MOST_BESIDE_WRITERS[dialect]), result))
-    process.start()
-    while process.is_alive() and not _begun(engine):
-        time.sleep(0.02)
-    busy_from = time.perf_counter()
-    deleted, seconds = result.get(timeout=900)
-    busy_to = time.perf_counter()
+    idle: list[float] = []
+    busy: list[float] = []
+    deleted, pruning = 0, 0.0
+    for _ in range(ROUNDS):
+        idle_from = time.perf_counter()
+        time.sleep(IDLE_SECONDS)
+        busy_from = time.perf_counter()
+        turns.put(BUSY_SECONDS)
+        rows, seconds = result.get(timeout=120)
+        busy_to = time.perf_counter()
+        deleted, pruning = deleted + rows, pruning + seconds
+        idle += [took for at, took in times if idle_from <= at < busy_from - 0.1]
+        busy += [took for at, took in times if busy_from <= at < busy_to]
+    turns.put(0)
     process.join()
     stop.set()
     for thread in threads:
         thread.join()
     writer.close()
     engine.dispose()
-    idle = [took for at, took in times if idle_from <= at < busy_from - 1]
-    busy = [took for at, took in times if busy_from <= at < busy_to]
     name = f"prune_{dialect}"
     return {
-        f"{name}_beside_writers_rows_per_s": round(deleted / seconds),
+        f"{name}_beside_writers_rows_per_s": round(deleted / pruning),
         f"{name}_writers_p99_idle_ms": round(_p99(idle), 1),
         f"{name}_writers_p99_busy_ms": round(_p99(busy), 1),
         f"{name}_writers_p99_ratio": round(_p99(busy) / _p99(idle), 2),
     }
 
 
-def _begun(engine: Engine) -> bool:
-    """Whether the other process has deleted a batch: starting Python is not pruning."""
-    with engine.connect() as connection:
-        found = connection.execute(text("SELECT 1 FROM aiguard_audit_events WHERE type = 'store.pruned' LIMIT 1"))
-        return found.first() is not None
+def _exchange() -> Sequence[Record]:
+    """What an exchange leaves, with a time to go that is not over yet."""
+    return [
+        replace(record, expires_at=datetime.now(UTC) + timedelta(days=30))
+        if isinstance(record, ArtifactRecord)
+        else record
+        for record in records.exchange()
+    ]
 
 
 def _p99(times: list[float]) -> float:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from aiguard.policy import parse_policy
 from aiguard.retention import ledger
 from aiguard.retention.duties import Interrupted, figures, prometheus, run_due
 from aiguard.retention.ledger import LEASE, MAX_ATTEMPTS, LeaseLost
+from aiguard.retention.pace import GAITS
 from aiguard.retention.pruning import _said
 from aiguard.retention.recompute import recompute
 from aiguard.retention.ticker import Ticker
@@ -231,7 +233,8 @@ def test_rules_that_come_back_count_again_and_late_rows_of_old_rules_are_found(e
 class TestTheThread:
     def test_it_does_what_is_due_and_stops_between_two_batches(self, engine, writer, people, monkeypatch):
         writer.commit([r.artifact(expires_at=r.NOW - DAY) for _ in range(30)]).result(5)
-        monkeypatch.setattr("aiguard.retention.pruning.BATCH_SIZES", dict.fromkeys(("sqlite", "postgresql"), 5))
+        gait = replace(GAITS[engine.dialect.name], rows=5)
+        monkeypatch.setattr("aiguard.retention.pruning.GAITS", {engine.dialect.name: gait})
         ticker = Ticker(engine, people, policy(), interval=3600, clock=at(r.NOW))
         seen = []
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError
 
 from aiguard.errors import MissingExtra, SettingsError
 
@@ -41,7 +41,7 @@ SCHEMA_OPTION = "aiguard_schema"
 
 _BEGIN = "aiguard_begin"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
-_TURN_MILLISECONDS = 10
+_TURN_SECONDS = 0.001
 
 
 def make_engine(
@@ -239,24 +239,25 @@ def _sqlite(url: URL, lock_timeout: float, *, create: bool) -> Engine:
 
 
 def _wait_for_turn(connection: Connection, mode: str, lock_timeout: float) -> None:
-    """Begin a write, asking for the lock every few milliseconds.
+    """Begin a write, asking for the lock every millisecond.
 
     SQLite's own wait backs off to one try in 100 ms, so beside a process that writes without a pause the others would
     hardly ever find the lock free and starve until their time is over.
     """
     deadline = time.monotonic() + lock_timeout
     driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-    driver.execute(f"PRAGMA busy_timeout = {_TURN_MILLISECONDS}")
+    driver.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
             try:
-                connection.exec_driver_sql(f"BEGIN {mode}")
-            except OperationalError as error:
-                busy = getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_BUSY")
-                if not busy or time.monotonic() > deadline:
-                    raise
+                driver.execute(f"BEGIN {mode}")
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                    break
             else:
                 return
+            time.sleep(_TURN_SECONDS)
+        connection.exec_driver_sql(f"BEGIN {mode}")  # once more, for its error is SQLAlchemy's to tell
     finally:
         driver.execute(f"PRAGMA busy_timeout = {int(lock_timeout * 1000)}")
 

@@ -6,8 +6,8 @@ of ids can later prove that they were among the deleted; the log itself holds no
 nothing: the next run goes on. Any number of runs may go at once, also on other machines: a row is deleted, and counted,
 once.
 
-A run takes turns with the application: when others wrote to the log since its last batch, it rests longer than the batch
-took and takes fewer rows, else hardly at all. The rows are deleted before the event is appended, so that the log's lock is held for the shortest time.
+A run watches what its batches take and whether others write to the log, and keeps out of their way (``pace``). The rows are
+deleted before the event is appended, so that the log's lock is held for the shortest time.
 
 On SQLite freed bytes are overwritten (``secure_delete``) and the write-ahead log is moved into the file and cut at the
 end, so the ciphertext is in neither.
@@ -43,24 +43,10 @@ from aiguard.db.failures import as_store_error
 from aiguard.db.writer import Sealing
 from aiguard.retention.evidence import ids_root, instant
 from aiguard.retention.holds import latch
+from aiguard.retention.pace import GAITS, PAUSE, Pace
 from aiguard.retention.planning import due, require_zone
 from aiguard.store.tables import Artifact
 from aiguard.types import AuditRecord, Clock, KeyRing, new_id, utc_now
-
-BATCH_SIZES: Final = MappingProxyType({"sqlite": 500, "postgresql": 2_000})
-"""Rows of one transaction. On SQLite it keeps every other writer out: tens of milliseconds. On PostgreSQL it keeps out nobody."""
-
-PAUSE: Final = 0.002
-"""Seconds between batches when nobody else writes."""
-
-REST: Final = 2.0
-"""When others write: seconds of rest for each second that the batch took."""
-
-TURNS: Final = MappingProxyType({"sqlite": 0.006, "postgresql": 0.1})
-"""When others write: seconds that a batch should take. Batches shrink until they do, and grow again when nobody writes."""
-
-SMALLEST: Final = 25
-"""Rows below which a batch does not shrink: each costs a commit."""
 
 PASSES: Final = 20
 """How often a run begins at the oldest row again, because rows that others had locked were still there."""
@@ -133,7 +119,8 @@ def prune(
         StoreUnavailable: the database cannot be used. Batches that were committed stay deleted and have their events.
     """
     require_zone(now)
-    size = BATCH_SIZES[engine.dialect.name] if batch_size is None else batch_size
+    gait = GAITS[engine.dialect.name]
+    size = gait.rows if batch_size is None else batch_size
     if size < 1:
         raise ValueError("batch_size is at least 1")
     run = _Run(
@@ -142,9 +129,7 @@ def prune(
         now=now,
         rules=rules,
         id=new_id("prn"),
-        size=size,
-        turn=size,
-        pause=pause,
+        pace=Pace(gait=gait, most=size, pause=pause),
         room=at_most,
         told=(progress, witness),
         clock=clock,
@@ -175,10 +160,7 @@ class _Run:
     now: datetime
     rules: str | None
     id: str
-    size: int
-    turn: int
-    """Rows of the next batch, at most ``size``."""
-    pause: float
+    pace: Pace
     room: int | None
     told: tuple[Callable[[int], None] | None, Callable[[int, Gone], None] | None]
     clock: Clock
@@ -186,10 +168,12 @@ class _Run:
     batches: int = 0
     by_class: Counter[str] = field(default_factory=Counter)
     head: int = -1
-    """Where the log ended after the last batch."""
+    """Where the log ended before the run, and after each batch."""
 
     def through(self) -> None:
         """From the oldest row to ``now``, and again from the oldest while there are rows that others had locked."""
+        with reading(self.engine) as connection:
+            self.head = connection.execute(_HEAD).scalar_one()
         for _ in range(PASSES):
             after = None
             while (gone := self.batch(after)) is not None:
@@ -200,7 +184,7 @@ class _Run:
 
     def batch(self, after: datetime | None) -> Gone | None:
         """Delete one batch with its event; ``None`` when there was nothing left from ``after`` on."""
-        size = self.turn if self.room is None else min(self.turn, self.room - self.deleted)
+        size = self.pace.rows if self.room is None else min(self.pace.rows, self.room - self.deleted)
         if size < 1:
             return None
         with writing(self.engine) as connection:
@@ -209,9 +193,12 @@ class _Run:
             gone = _delete(connection, due(connection, self.now, self.rules), after, size)
             if gone is None:
                 return None
+            worked = time.monotonic() - started
             append(connection, [self._event("store.pruned", _said(gone, self.batches + 1, self.now))], self.sealing)
             head = connection.execute(_HEAD).scalar_one()
         took = time.monotonic() - started
+        if self.engine.dialect.name == "sqlite":  # others waited for all of it
+            worked = took
         self.batches += 1
         self.deleted += len(gone.ids)
         self.by_class.update(gone.classes)
@@ -220,21 +207,17 @@ class _Run:
             witness(self.batches, gone)
         if progress is not None:
             progress(len(gone.ids))
-        self.yield_to(head, took)
+        self.yield_to(head, worked, took)
         return gone
 
-    def yield_to(self, head: int, took: float) -> None:
-        """Rest, and choose the size of the next batch, by whether others wrote to the log since the last one."""
-        others = self.head >= 0 and head > self.head + 1
+    def yield_to(self, head: int, worked: float, took: float) -> None:
+        """Rest, by what others wrote to the log since the last batch."""
+        others = head - self.head - 1
         self.head = head
-        if others:
+        rest = self.pace.after(now=time.monotonic(), others=others, worked=worked, took=took)
+        if rest > self.pace.pause:
             ease(self.engine)
-            fitting = int(self.turn * TURNS[self.engine.dialect.name] / max(took, 1e-6))
-            self.turn = max(min(fitting, self.size, 2 * self.turn), min(SMALLEST, self.size))
-            time.sleep(max(self.pause, REST * took))
-        else:
-            self.turn = min(2 * self.turn, self.size)
-            time.sleep(self.pause)
+        time.sleep(rest)
 
     def left(self) -> int:
         """How many rows are due now, counted up to :data:`COUNTED`."""
