@@ -6,6 +6,7 @@ the same metadata, which is loaded region by region when a number of that region
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 from typing import Final
@@ -107,9 +108,16 @@ def anywhere(text: str) -> bool:
         return 7 <= len(digits) <= 15
     if text.isdigit() and (len(text) < 8 or _DAY.fullmatch(text) or text in _COUNTED):
         return False
-    if _AMOUNT.fullmatch(text) or _YEAR.fullmatch(text):
+    if _AMOUNT.fullmatch(text) or _YEAR.fullmatch(text) or _published(digits):
         return False
     return _anywhere(digits)
+
+
+def _published(digits: str) -> bool:
+    """The number of a book or a journal (ISBN, ISSN as EAN-13)."""
+    if len(digits) != 13 or digits[:3] not in ("977", "978", "979"):
+        return False
+    return sum(int(digit) * (3 if index & 1 else 1) for index, digit in enumerate(digits)) % 10 == 0
 
 
 def dialled(text: str) -> bool:
@@ -154,6 +162,63 @@ def _program(region: str) -> tuple[re.Pattern[str], str] | None:
         if description is not None and description.national_number_pattern not in (None, "NA")
     ]
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)), metadata.national_prefix or ""
+
+
+_FIRST_REGIONS: Final = ("GB", "DE", "FR", "AU", "IN", "JP", "KR", "CN", "IT", "NL", "TR", "ZA")
+"""Asked first: most numbers with a trunk prefix are from one of them, and every region asked costs its metadata once."""
+
+_DAY_FIRST: Final = re.compile(r"[0-3]\d[-/. ][0-3]\d[-/. ](?:19|20)\d\d|[0-3]\d[-/.][0-3]\d[-/.]\d\d[ ]")
+
+
+def grouped(text: str) -> bool:
+    """An assigned number from its trunk prefix on (``0341 838 7176``), in groups as people write them, whatever stands before it.
+
+    Ordinary figures are no such number: they do not begin with a nought, or are dates, or are counted up.
+    """
+    groups = re.findall(r"\d+", text)
+    digits = "".join(groups)
+    between = re.findall(r"(?<=\d)\D+(?=\d)", text)
+    if (
+        not 9 <= len(digits) <= 11
+        or digits[0] != "0"
+        or digits[1] == "0"
+        or _DAY_FIRST.match(text)
+        or len(set(digits)) < 4
+    ):
+        return False
+    if len(set(between[1:])) > 1 or (between[0] == "/" and "/" in between[1:]):
+        return False
+    steps = {int(after) - int(before) for before, after in itertools.pairwise(groups)}
+    if len(steps) == 1 and len(groups) > 2 and abs(max(steps)) <= 10:
+        return False  # counted up or down
+    pairs = all(len(group) == 2 for group in groups)
+    if (pairs and (len(groups) != 5 or len(set(between)) > 1)) or ("." in between[1:] and not pairs):
+        return False
+    return _trunk(digits)
+
+
+def bracketed(text: str) -> bool:
+    """An assigned number with its area in brackets: ``(11) 91234-5678``, but no year of a journal."""
+    groups = re.findall(r"\d+", text)
+    digits = "".join(groups)
+    if not 8 <= len(digits) <= 12 or len(set(digits)) < 3 or re.match(r"\((?:19|20)\d\d\)", text):
+        return False
+    return _trunk(digits) if digits[0] == "0" else _anywhere(digits)
+
+
+@lru_cache(maxsize=4096)
+def _trunk(digits: str) -> bool:
+    """Whether some region has assigned the number, nought included or behind the nought."""
+    import phonenumbers
+
+    rest = [region for region in sorted(phonenumbers.SUPPORTED_REGIONS) if region not in _FIRST_REGIONS]
+    for region in (*_FIRST_REGIONS, *rest):
+        program = _program(region)
+        if program is None or program[1] != "0":
+            continue
+        if program[0].fullmatch(digits[1:]):
+            return True
+    return False
 
 
 def _valid(region: str, national: str) -> bool:

@@ -178,7 +178,7 @@ _LETTERS: Final = re.compile(r"(?:[A-Za-z]{1,4}(?:[ .,:\-/()]{1,3}(?:[A-Za-z]{1,
 _MOST_LETTERS: Final = 12
 _ORDINARY: Final = re.compile(
     r"\d{1,4}[-./ ]\d{1,2}[-./ ]\d{1,4}(?:[ T]\d\d?(?:[:.]\d\d){0,2})?|\d+[.,]\d+|\d{1,3}(?:[., ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:\.\d+){2,}|(?:19|20)\d\d[-/ ]\d{1,4}"
-    r"|[A-Za-z]{3,}[-/ ]\d+"
+    r"|[A-Za-z]{3,}[-/ ]\d+|[vV]\.? ?\d+(?:\.\d+)+(?:[.\-]?[A-Za-z]{1,5}\d{0,3})?|[-+]?\d{1,3}\.\d+[,;]? ?[-+]?\d{1,3}\.\d+"
 )
 _WORD: Final = re.compile(r"[A-Za-z]{6}")
 
@@ -210,7 +210,7 @@ def figures(text: str) -> bool:
 def compacted(text: str) -> View | None:
     """A short text that is nothing but a number in groups, without what parts them; None for any other.
 
-    A date, an amount, a version, an address of a machine or a ticket (``ABC-1234``) is none.
+    A date, an amount, a version, a place on the globe, an address of a machine or a ticket (``ABC-1234``) is none.
     """
     if len(text) > LONGEST_COMPACT or not figures(text):
         return None

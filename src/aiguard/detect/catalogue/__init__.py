@@ -20,6 +20,7 @@ from aiguard.detect.catalogue import (
     network,
     papers,
     secrets,
+    stated,
 )
 from aiguard.scan import Recognizer
 
@@ -38,7 +39,7 @@ FAMILIES: Mapping[str, tuple[Recognizer, ...]] = MappingProxyType(
             *national_africa_oceania.RECOGNIZERS,
         ),
         "network": network.RECOGNIZERS,
-        "papers": papers.RECOGNIZERS,
+        "papers": (*papers.RECOGNIZERS, *stated.RECOGNIZERS),
         "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS),
     }
 )

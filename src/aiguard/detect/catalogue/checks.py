@@ -5,6 +5,7 @@ Each takes the candidate as it was written, separators included, and costs no mo
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Final
 
@@ -23,6 +24,25 @@ def luhn(text: str) -> bool:
 def has_digits(text: str) -> bool:
     """At least three digits."""
     return len(_digits(text)) >= 3
+
+
+def spanish_short(text: str) -> bool:
+    """Spanish identity number without its leading zero: the letter is that of the number modulo 23."""
+    compact = _compact(text)
+    return "TRWAGMYFPDXBNJZSQVHLCKE"[int(compact[:-1]) % 23] == compact[-1]
+
+
+_POST_AREA: Final = re.compile(
+    r"A[BL]|B[ABDHLNRST]?|C[ABFHMORTVW]|D[ADEGHLNTY]|E[CHNX]?|F[KY]|G[LUY]?|H[ADGPRSUX]|I[GMPV]|JE|K[ATWY]|L[ADELNSU]?|M[EKL]?"
+    r"|N[EGNPRW]?|O[LX]|P[AEHLOR]|R[GHM]|S[AEGKLMNOPRSTWY]?|T[ADFNQRSW]|UB|W[ACDFNRSV]?|YO|ZE"
+)
+_UNITS: Final = frozenset({"GB", "TB", "ST", "ND", "RD", "TH", "FT", "HZ", "HR", "LB", "ED"})
+
+
+def british_postcode(text: str) -> bool:
+    """An area that exists; after a single letter no unit: ``M2 8GB`` is a computer."""
+    area = text[:2] if text[1].isalpha() else text[0]
+    return _POST_AREA.fullmatch(area) is not None and not (len(area) == 1 and text[-2:] in _UNITS)
 
 
 def german_pension(text: str) -> bool:

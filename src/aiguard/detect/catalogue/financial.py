@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from importlib import import_module
 from typing import Final
 
@@ -83,6 +84,20 @@ def _bitcoin(text: str) -> bool:
     return bool(import_module("stdnum.bitcoin").is_valid(text))
 
 
+_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def _base58_testnet(text: str) -> bool:
+    """A version byte of the test networks, twenty bytes and their checksum."""
+    number = 0
+    for char in text:
+        number = number * 58 + _BASE58.index(char)
+    if number >> 200:
+        return False
+    data = number.to_bytes(25, "big")
+    return data[0] in (0x6F, 0xC4) and sha256(sha256(data[:21]).digest()).digest()[:4] == data[21:]
+
+
 RECOGNIZERS = (
     Recognizer(
         name="credit_card",
@@ -105,6 +120,44 @@ RECOGNIZERS = (
             "0000 0000 0000 0000",
             "1234567890123",
         ),
+    ),
+    Recognizer(
+        name="credit_card_travel",
+        type="CREDIT_CARD",
+        pattern=r"\b1\d{3}[ \-]?\d{5}[ \-]?\d{6}\b",
+        validate=lambda text: luhn("".join(filter(str.isdigit, text))),
+        context=(
+            "card",
+            "credit card",
+            "card number",
+            "uatp",
+            "airplus",
+            "carte",
+            "karte",
+            "tarjeta",
+            "cartão",
+            "carta",
+        ),
+        base_score=0.1,
+        context_score=0.8,
+        context_window=24,
+        max_length=17,
+        priority=69,
+        source="ISO/IEC 7812-1, airlines' numbers (UATP), after words for a card",
+        examples=("credit card 1220 00000 000003",),
+        counter_examples=("qty 122000000000003", "card 122000000000004"),
+    ),
+    Recognizer(
+        name="crypto_base58_testnet",
+        type="CRYPTO",
+        pattern=r"\b[mn2][1-9A-HJ-NP-Za-km-z]{25,34}\b",
+        validate=_base58_testnet,
+        base_score=0.8,
+        max_length=35,
+        priority=66,
+        source="Bitcoin base58check, test networks",
+        examples=("send to mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn",),
+        counter_examples=("send to mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfm",),
     ),
     Recognizer(
         name="iban_code",

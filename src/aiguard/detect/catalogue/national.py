@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiguard.detect.catalogue.numbers import ALONE, checked, whole
+from aiguard.detect.catalogue import checks
+from aiguard.detect.catalogue.numbers import ALONE, WEAK, checked, whole
 from aiguard.detect.catalogue.written import loosened
 from aiguard.scan import Recognizer
 from aiguard.scan.engine import THRESHOLD
@@ -54,7 +55,7 @@ _CHECKED: Final = (
     ("in_aadhaar", "IN_AADHAAR", r"\b[2-9]\d{3}[ \-:]\d{4}[ \-:]\d{4}\b", "in_.aadhaar", ("aadhaar", "aadhar", "uid"), 0.7, "India, UIDAI (Verhoeff)", "2341-2341-2346", "2341-2341-2347"),
     ("in_pan", "IN_PAN", r"\b[A-Z]{3}[ABCFGHLJPTK][A-Z]\d{4}[A-Z]\b", "in_.pan", ("pan", "permanent account"), 0.7, "India, Income Tax Department", "ACUPA7085R", "ACUXA7085R"),
     ("in_aadhaar_plain", "IN_AADHAAR", r"\b[2-9]\d{11}\b", "in_.aadhaar", ("aadhaar", "aadhar", "aadhaar number"), 0.1, "India, UIDAI (Verhoeff)", "Aadhaar 234123412346", "qty 234123412346"),
-    ("se_personnummer_plain", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{10}\b", "se.personnummer", ("personnummer", "pnr", "personal identity", "personal identity code", "identity code", "personal number"), 0.1, "Sweden, Skatteverket", "personnummer 8803200016", "qty 8803200016"),
+    ("se_personnummer_plain", "SE_PERSONNUMMER", r"\b(?:1[89]|20)?\d{10}\b", "se.personnummer", ("personnummer", "pnr", "personal identity", "personal identity code", "identity code", "personal number", "personal identity number"), 0.1, "Sweden, Skatteverket", "personnummer 8803200016", "qty 8803200016"),
     ("br_cpf", "BR_CPF", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", "br.cpf", ("cpf", "cadastro de pessoas físicas", "cadastro de pessoa física"), 0.9, "Brazil, Receita Federal", "390.533.447-05", "390.533.447-06"),
     ("br_cpf_plain", "BR_CPF", r"\b\d{11}\b", "br.cpf", ("cpf", "cadastro de pessoas físicas", "cadastro de pessoa física"), 0.1, "Brazil, Receita Federal", "CPF 39053344705", "qty 39053344705"),
     ("ca_sin_plain", "CA_SIN", r"\b[1-9]\d{8}\b", "ca.sin", ("sin", "social insurance", "social insurance number", "nas"), 0.1, "Service Canada", "SIN 130692544", "qty 130692544"),
@@ -150,6 +151,21 @@ RECOGNIZERS = (
         source="Korea, Resident Registration Act",
         examples=("960121-1234567",),
         counter_examples=("961321-1234567", "960121-9234567"),
+    ),
+    Recognizer(
+        name="es_nif_short",
+        type="ES_NIF",
+        pattern=r"(?i)\b\d{7}[ \-]?[A-Z]\b",
+        validate=checks.spanish_short,
+        context=("dni", "nif", "documento", "número de identificación fiscal", "documento nacional de identidad"),
+        base_score=0.1,
+        context_score=0.9,
+        alone_score=WEAK,
+        max_length=9,
+        priority=57,
+        source="Spain, Real Decreto 1553/2005, without the leading zero",
+        examples=("DNI 1111111-G",),
+        counter_examples=("qty 1111111-G", "DNI 1111111-H"),
     ),
     Recognizer(
         name="us_passport",

@@ -33,7 +33,7 @@ _ROWS: Final[tuple[NumberRow, ...]] = (
     ("ME_TAX_ID", r"\b\d{8}\b", "me.pib", ("pib", "пиб", "poreski identifikacioni broj", "poreski broj"), 0.1, 0.0, "Montenegro", "pib 02716119", "pib 02716110"),
     ("PT_NIF", r"\b[1-9]\d{2}[ ]?\d{3}[ ]?\d{3}\b", "pt.nif", ("nif", "contribuinte", "número de contribuinte", "identificação fiscal", "número de identificação fiscal"), 0.1, 0.0, "Portugal, Autoridade Tributária", "nif 277605210", "nif 277605211"),
     ("PT_VAT", r"(?i)\bPT[ ]?\d{9}\b", "pt.nif", ("nif", "iva", "vat", "contribuinte"), 0.8, 0.0, "Portugal, Autoridade Tributária", "PT570463890", "PT570463891"),
-    ("PT_CITIZEN_CARD", r"(?i)\b\d{8}[ \-]?\d[ \-]?[A-Z0-9]{2}\d\b", "pt.cc", ("cartão de cidadão", "cartao de cidadao", "cartão do cidadão", "cc", "documento"), 0.1, 0.55, "Portugal, Lei 7/2007", "cartão de cidadão 077996205 ZZ3", "cartão de cidadão 077996205 ZZ0"),
+    ("PT_CITIZEN_CARD", r"(?i)\b\d{8}[ \-]?\d[ \-]?[A-Z0-9]{2}\d\b", "pt.cc", ("cartão de cidadão", "cartao de cidadao", "cartão do cidadão", "cc", "documento"), 0.1, 0.0, "Portugal, Lei 7/2007", "cartão de cidadão 077996205 ZZ3", "cartão de cidadão 077996205 ZZ0"),
     ("PT_CITIZEN_CARD", r"\b\d{8}[ \-]\d[ \-]?[A-Z]{2}\d\b", "pt.cc", ("cartão de cidadão",), 0.75, 0.0, "Portugal, Lei 7/2007", "46737960 7 ZZ0", "46737960 7 ZZ1"),
     ("RS_PIB", r"\b\d{9}\b", "rs.pib", ("pib", "пиб", "poreski broj", "poreski identifikacioni broj"), 0.1, 0.0, "Serbia, Poreska uprava", "pib 100551277", "pib 100551270"),
     ("RS_JMBG", r"\b\d{13}\b", "si.emso", ("jmbg", "јмбг", "jedinstveni matični broj", "матични број"), 0.1, 0.55, "the Yugoslav JMBG, in use in Serbia, Bosnia, Montenegro and North Macedonia", "jmbg 0101980710352", "jmbg 0101980710350"),

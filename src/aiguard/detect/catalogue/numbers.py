@@ -25,6 +25,11 @@ WINDOW: Final = 48
 ALONE: Final = 0.55
 """Score of a number that is the whole text, where chance is unlikely."""
 
+GENERAL: Final = (
+    "id number", "national id", "identity number", "identification number", "tax id", "tax number", "tax identification number",
+)  # fmt: skip
+"""Words that speak for a number of any country where chance is unlikely: its check then says whose it is."""
+
 WEAK: Final = 0.52
 """The same for a number with a check digit that one ordinary number in ten passes."""
 
@@ -100,7 +105,7 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
                 pattern=written if loose and not alone else pattern,
                 validate=validate,
                 shrink=1 if loose and not alone else 0,
-                context=context,
+                context=(*context, *GENERAL) if validate and score < 0.5 and alone >= ALONE else context,
                 base_score=score,
                 context_score=0.9 if validate else 0.75,
                 context_window=WINDOW,

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from aiguard.detect.catalogue import checks
+from aiguard.detect.catalogue.financial import IBAN_LENGTHS
 from aiguard.detect.catalogue.numbers import checked
 from aiguard.scan import Recognizer
 
@@ -38,6 +39,11 @@ def _value(text: str) -> bool:
 
 def _long(text: str) -> bool:
     return _value(text) and sum(char.isdigit() for char in text) >= 5
+
+
+def _passport(text: str) -> bool:
+    """At least three digits, and no year."""
+    return checks.has_digits(text) and not (len(text) == 4 and text[:2] in ("19", "20"))
 
 
 def _plate(text: str) -> bool:
@@ -72,7 +78,7 @@ _WORDED: Final = (
         "My ID number is 54810-77", "the ID card office at 12 o'clock",
     ),
     (
-        "PASSPORT", r"\b(?:[A-Z]{1,3}[ \-]?)?\d{4,9}[A-Z]{0,2}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", checks.has_digits,
+        "PASSPORT", r"\b(?:[A-Z]{1,3}[ \-]?)?\d{4,9}[A-Z]{0,2}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", _passport,
         ("passport", "passport number", "passport no", "passport id", "passeport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passaporto",
          "passaporte", "paspoort", "paspoortnummer", "paszport", "paszportu", "pasnummer", "passnummer", "passi", "útlevél", "pașaport", "pas", "pasaport",
          "διαβατήριο", "διαβατηρίου", "паспорт", "паспорта", "护照", "护照号", "護照", "旅券", "旅券番号", "パスポート", "여권", "여권번호", "جواز السفر", "جواز سفر", "گذرنامه",
@@ -155,6 +161,17 @@ def _born(text: str) -> bool:
     """A day, a month and a year that a living person's date of birth can have, in any usual order."""
     figures = [int(figure) for figure in re.findall(r"\d+", text)]
     return all(1 <= figure <= 31 or 0 <= figure < 100 or 1890 <= figure <= 2100 for figure in figures)
+
+
+_BIC_OTHERS: Final = re.compile("AU|C[AN]|HK|I[DN]|JP|K[EHR]|M[XY]|N[GZ]|P[AEH]|SG|T[HWZ]|U[GSYZ]|V[EN]|Z[AMW]")
+"""Countries with banks and without IBAN."""
+
+
+def _bic(text: str) -> bool:
+    """A country where banks are, and a sign that no word has: a figure, or the code of a head office."""
+    return (text[4:6] in IBAN_LENGTHS or _BIC_OTHERS.fullmatch(text[4:6]) is not None) and (
+        any(map(str.isdigit, text)) or text.endswith("XXX")
+    )
 
 
 RECOGNIZERS = (
@@ -307,6 +324,20 @@ RECOGNIZERS = (
         source="ISO 9362",
         examples=("BIC: DEUTDEFF500", "SWIFT code NEDSZAJJ"),
         counter_examples=("word ABSOLUTE", "SWIFT is fast"),
+    ),
+    Recognizer(
+        name="swift_code_alone",
+        type="SWIFT_CODE",
+        pattern=r"\b[A-Z]{4}[A-Z]{2}[A-Z2-9][A-NP-Z0-9](?:[A-Z0-9]{3})?\b",
+        validate=_bic,
+        base_score=0.1,
+        context_score=0.1,
+        alone_score=0.52,
+        max_length=11,
+        priority=39,
+        source="ISO 9362, for a text that is nothing but the code",
+        examples=("NEDSZAJJXXX", "SBICKEN1"),
+        counter_examples=("ABSOLUTE", "see NEDSZAJJXXX", "SBICXXN1"),
     ),
     Recognizer(
         name="lei",

@@ -1,0 +1,212 @@
+"""Values that a sentence states outright, and texts that are nothing but a code.
+
+``My ID number is BS98 1TL``, ``A1234567 is my passport number``: who names a value and says what it is leaves no doubt, however
+short the value is, so nothing is asked of it but that it is no ordinary word. What somebody answers with ``K4218285`` and nothing
+else is the number that was asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from aiguard.scan import Recognizer
+from aiguard.scan.recognizer import Validate
+
+WINDOW: Final = 40
+"""Characters before a value in which its name ends: what joins them stands right before it."""
+
+_IS: Final = r"(?i:[ ]?[:=#][ ]?|[ ](?:is|was|ist|lautet|war|est|es|è|é|jest|är|er)[ ]?:?[ ])"
+"""What joins a name and its value, in the languages of the names."""
+
+_IS_MY: Final = (
+    r"(?i:[ ](?:is|was|ist|war|est|es|è|é|jest)"
+    r"[ ](?:my|our|his|her|their|the|your|mein|meine|unsere|mon|ma|mi|su|il mio|la mia|o meu|a minha|mijn)[ ])"
+)
+_VALUE: Final = r"[A-Za-z0-9]{1,20}(?:[ .\-/][A-Za-z0-9]{1,12}){0,4}"
+
+# type, names of the value, least letters and digits, whether it may be all capitals, example, counter-example
+_STATED: Final = (
+    (
+        "ID_NUMBER",
+        (
+            "id number", "id no", "id card number", "identity number", "identity card number", "identification number", "national id",
+            "national id number", "national identity number", "national identification number", "personal id", "personal identity code",
+            "personal identity number", "personal number", "citizen number", "resident number", "ausweisnummer", "personalausweisnummer",
+            "identifikationsnummer", "numéro d'identité", "número de identidad", "número de documento", "número de identificación",
+            "numero di identità", "numero della carta d'identità", "número de identificação", "identiteitsnummer", "numer dowodu",
+        ),
+        4, False, "My ID number is BS98 1TL.", "My ID number is not written here",
+    ),
+    (
+        "PASSPORT",
+        (
+            "passport number", "passport no", "passport id", "passport", "reisepassnummer", "passnummer", "numéro de passeport",
+            "número de pasaporte", "numero di passaporto", "número do passaporte", "paspoortnummer", "numer paszportu",
+        ),
+        6, False, "My passport number is 08AB12123.", "the passport is valid until 2031",
+    ),
+    (
+        "DRIVER_LICENSE",
+        (
+            "driving licence number", "driver's license number", "drivers license number", "driver license number", "driver's licence number",
+            "licence number", "führerscheinnummer", "numéro de permis de conduire", "número de licencia", "numero di patente", "rijbewijsnummer",
+        ),
+        5, False, "her licence number is U1K711J11M", "the licence number is missing",
+    ),
+    (
+        "VAT_ID",
+        (
+            "vat number", "vat no", "vat id", "vat registration number", "vat identification number", "umsatzsteuer id", "ust idnr", "ust id",
+            "numéro de tva", "número de iva", "partita iva", "btw nummer", "gst number",
+        ),
+        4, False, "Our VAT number is RO12.", "our VAT number is on page 12",
+    ),
+    (
+        "TAX_ID",
+        (
+            "tax id", "tax number", "tax id number", "tax identification number", "taxpayer identification number", "tax reference number",
+            "steuernummer", "steuer id", "steueridentifikationsnummer", "numéro fiscal", "número fiscal", "número de identificación fiscal",
+            "codice fiscale", "número de contribuinte",
+        ),
+        5, False, "My tax identification number is 54237A.", "tax number: see page 2",
+    ),
+    (
+        "LICENSE_PLATE",
+        (
+            "license plate", "licence plate", "number plate", "registration plate", "license plate number", "plate number", "kennzeichen",
+            "nummernschild", "plaque d'immatriculation", "matrícula", "targa", "kenteken", "placa",
+        ),
+        3, True, "The licence plate is ABCDEFG.", "The licence plate is dirty",
+    ),
+    (
+        "POSTAL_CODE",
+        (
+            "postal code", "post code", "postcode", "zip code", "postleitzahl", "code postal", "código postal", "codice postale",
+        ),
+        3, False, "my postcode is VLT 2345", "the postcode is wrong in 3 letters",
+    ),
+)  # fmt: skip
+
+_DATE: Final = re.compile(
+    r"(?:19|20)\d\d[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ](?:19|20)?\d\d|\d{1,2}[ ][A-Za-z]{3,9}[ ]\d{4}"
+)
+_AMOUNT: Final = re.compile(
+    r"(?i)\d{1,6}(?:[ \-.]?(?:st|nd|rd|th|am|pm|km|kg|mm|cm|mb|gb|tb|kb|hz|ms|px|pt|eur|usd|gbp))"
+)
+_TICKET: Final = re.compile(r"[A-Za-z]{3,}[-/ ]?\d{1,5}(?:[-/ ]\d{1,4})?|[Vv]?\d+(?:\.\d+)+[a-z]?\d*")
+_TIME: Final = re.compile(r"\d{6,8}[Tt]\d{4,6}[Zz]?|\d{4}-\d\d-\d\d[Tt].*")
+_HEX: Final = re.compile(r"(?:0x)?[0-9a-f]+(?:-[0-9a-f]+){0,4}|[0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12}")
+
+
+def _stated(least: int, *, capitals: bool) -> Validate:
+    """Letters and digits enough for a value, and no group of it a word."""
+
+    def valid(text: str) -> bool:
+        groups = re.split(r"[ .\-/]", text)
+        digits = sum(map(str.isdigit, text))
+        if sum(map(str.isalnum, text)) < least or _DATE.fullmatch(text) or _AMOUNT.fullmatch(text):
+            return False
+        if any(group.isalpha() and not (len(group) <= 3 and group.isupper()) for group in groups):
+            return capitals and len(groups) == 1 and text.isupper() and 4 <= len(text) <= 8
+        return digits >= 2
+
+    return valid
+
+
+def _code(text: str) -> bool:
+    """A code that somebody gives out: letters of one case and five digits at least, and nothing else that is written so.
+
+    What stands between its groups is gone by then (:func:`aiguard.scan.views.compacted`).
+    """
+    letters = [char for char in text if char.isalpha()]
+    digits = sum(map(str.isdigit, text))
+    if not 1 <= len(letters) <= 8 or digits < 5 or not 6 <= len(letters) + digits <= 20:
+        return False
+    runs = re.findall(r"[A-Za-z]+", text)
+    if len(runs) > 4 or any(len(run) > (5 if run.isupper() else 2) for run in runs):
+        return False
+    if not ("".join(letters).isupper() or "".join(letters).islower()):
+        return False
+    return not any(form.fullmatch(text) for form in (_DATE, _AMOUNT, _TICKET, _TIME, _HEX))
+
+
+def _any_of(names: tuple[str, ...]) -> str:
+    return "|".join(sorted((re.escape(name).replace(r"\ ", r"[ \-]") for name in names), key=len, reverse=True))
+
+
+RECOGNIZERS = (
+    *(
+        Recognizer(
+            name=f"{type.lower()}_stated",
+            type=type,
+            pattern=rf"{_IS}[\"'(\[]?({_VALUE})\b",
+            validate=_stated(least, capitals=capitals),
+            context=names,
+            base_score=0.1,
+            context_score=0.6,
+            context_window=WINDOW,
+            max_length=130,
+            shrink=4,
+            priority=23,
+            source="a sentence that states it",
+            examples=(example,),
+            counter_examples=(counter,),
+        )
+        for type, names, least, capitals, example, counter in _STATED
+    ),
+    *(
+        Recognizer(
+            name=f"{type.lower()}_stated_before",
+            type=type,
+            pattern=rf"\b((?:[A-Z]{{1,3}}[ ]|[A-Za-z]{{1,3}})?\d[A-Za-z0-9]{{1,19}}(?:[ .\-/]\d[A-Za-z0-9]{{0,11}}|[\-/.][A-Z]{{1,3}}){{0,4}}){_IS_MY}(?i:{_any_of(names)})\b",
+            validate=_stated(max(least, 5), capitals=False),
+            base_score=0.6,
+            max_length=160,
+            priority=23,
+            source="a sentence that states it",
+            examples=(f"AB123456 is my {names[0]}",),
+            counter_examples=(f"2019 is my {names[0]}",),
+        )
+        for type, names, least, capitals, example, counter in _STATED
+    ),
+    Recognizer(
+        name="code_alone",
+        type="ID_NUMBER",
+        pattern=r"\b[A-Za-z0-9]{6,20}\b",
+        validate=_code,
+        base_score=0.1,
+        context_score=0.1,
+        alone_score=0.51,
+        max_length=20,
+        priority=5,
+        source="a text that is nothing but a code",
+        examples=("K4218285", "A16175958", "08AB12123", "CZ12345678", "DO12345678901"),
+        counter_examples=(
+            "ISO9001",
+            "RFC 2616",
+            "ABC-1234",
+            "v1.2.34567",
+            "20231124T101530Z",
+            "9f86d081884c7d65",
+            "100000km",
+            "see K4218285",
+        ),
+    ),
+    Recognizer(
+        name="license_plate_alone",
+        type="LICENSE_PLATE",
+        pattern=(
+            r"\b(?:[A-ZÄÖÜ]{1,3}[ \-][A-Z]{1,2}[ \-]\d{1,4}(?:[ \-]?[EH])?|\d{2}[ \-][A-Z]{2}[ \-]\d{2}|[A-Z]{2}[ \-]\d{2}[ \-]\d{2}"
+            r"|\d{2}[ \-]\d{2}[ \-][A-Z]{2}|[A-Z]{2}-\d{3}-[A-Z]{2}|[A-Z]{3}[ ]?\d[A-Z]\d{2}|\d{1,2}-[A-Z]{2,3}-\d{1,2})\b"
+        ),
+        base_score=0.1,
+        context_score=0.1,
+        alone_score=0.53,
+        max_length=16,
+        priority=26,
+        source="registration plates of Germany, the Netherlands, Portugal, France and Brazil, for a text that is nothing but one",
+        examples=("M AB 1234", "12-AA-34", "AB-123-CD", "FS AB 1234 E", "ABC1D23"),
+        counter_examples=("see M AB 1234", "MAB1234", "PS 5"),
+    ),
+)
