@@ -7,7 +7,7 @@ APP ?= flask
 PART ?=
 JSON ?=
 
-.PHONY: menu setup demo serve test test-models check format bench clean
+.PHONY: menu setup demo serve test test-models check format bench kills clean
 
 menu: ## show this menu
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ format: $(VENV)/.dev ## rewrite the code in the house format
 
 bench: $(VENV)/.dev ## measure (PART=name for one part, JSON=1 for one flat JSON object)
 	@$(BIN)/python -m benchmarks $(if $(PART),--part $(PART)) $(if $(JSON),--json)
+
+kills: $(VENV)/.dev ## kill writers of the audit log at random for two minutes on SQLite, and again on PostgreSQL
+	@$(BIN)/python -m benchmarks.audit_kills
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

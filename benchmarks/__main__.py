@@ -11,7 +11,7 @@ import json
 import sys
 
 PARTS = {
-    "audit": "appending to the audit log beside plain inserts, verifying and proving it, tampering with it, killing its writers",
+    "audit": "appending to the audit log beside plain inserts, verifying and proving it, long logs, tampering, killing its writers",
     "detect": "detection beside other detectors on the same texts: speed, memory, quality, and cost against length",
     "guard": "what the whole guard adds to a call with a 2 KB prompt (all stages, SQLite)",
     "store": "what keeping an exchange costs with 64 threads, and deleting what has expired, beside the raw drivers",
@@ -20,7 +20,7 @@ PARTS = {
     "stream": "what scrubbing a streamed answer costs, holds back and lets escape, beside simpler ways",
 }
 
-MORE = {"store": ("prune",)}
+MORE = {"audit": ("audit_scale", "audit_kills"), "store": ("prune",)}
 """Further modules of a part."""
 
 

@@ -1,10 +1,8 @@
-"""The audit log: appending from 64 threads beside plain inserts, verifying, proving, and what tampering and killing it come to.
+"""The audit log: appending from 64 threads beside plain inserts, verifying, and what tampering with it comes to.
 
 The peer of appending is an ordinary audit table (no leaf, hash, seal, position or trigger; the same indexes) written by the bare
-driver with the same group commit and durability, by turns in the same run. ``AIGUARD_BENCH_AUDIT_EVENTS`` sets the largest log whose proofs
-and appends are timed (default 100,000; 10,000,000 needs about 15 GB and an hour), ``AIGUARD_BENCH_AUDIT_KILL_SECONDS`` how long
-8 processes of 8 threads are killed at random (default 20; 120 for the full two minutes), and ``AIGUARD_BENCH_AUDIT_ROWS`` how
-many rows of each table are changed in every way (default 25).
+driver with the same group commit and durability, by turns in the same run. ``AIGUARD_BENCH_AUDIT_ROWS`` sets how many rows of each table
+are changed in every way (default 25). Long logs are :mod:`benchmarks.audit_scale`, killed writers :mod:`benchmarks.audit_kills`.
 """
 
 from __future__ import annotations
@@ -19,21 +17,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, make_url
-from tests.support.killing import kill_for
 from tests.support.mutations import Owner
 
 from aiguard import audit, store
-from aiguard.audit import proofs
 from aiguard.audit.erasure import erase_payloads
-from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.note import make_signer
 from aiguard.audit.outbox import put
-from aiguard.audit.prove import prove_event
-from aiguard.audit.signing import StoredTree, sign_head
+from aiguard.audit.signing import sign_head
 from aiguard.audit.tables import insert_rows, prepare
 from aiguard.audit.verify import Status, verify
 from aiguard.db import Writer, make_engine, upgrade, writing
@@ -45,10 +38,7 @@ from benchmarks.store import RawWriter, crowd, postgres
 Figures = dict[str, float | int | str]
 
 TURNS = 3
-EVENTS = int(os.environ.get("AIGUARD_BENCH_AUDIT_EVENTS", "100000"))
-KILL_SECONDS = float(os.environ.get("AIGUARD_BENCH_AUDIT_KILL_SECONDS", "20"))
 ROWS = int(os.environ.get("AIGUARD_BENCH_AUDIT_ROWS", "25"))
-PROOFS = 200
 POLICY = "sha256:" + "0" * 64
 SIGNER = make_signer("example.com/bench")
 RING = MasterKeyRing([os.urandom(32)])
@@ -175,62 +165,6 @@ def hashing() -> Figures:
     return {"hash_alone_leaves_per_cpu_s": round(count / (time.process_time() - used))}
 
 
-def growing(engine: Engine) -> Figures:
-    """Proofs and appends as the log grows tenfold, and tenfold again."""
-    sealing = Sealing(keyring=RING, writer="wrt_bench")
-    figures: Figures = {}
-    size, target = 0, 10_000
-    model = dict(prepare(event(), sealing))
-    fresh = itertools.count()
-    while target <= EVENTS:
-        while size < target:
-            count = min(20_000, target - size)
-            with writing(engine) as connection:
-                insert_rows(connection, [_like(model, next(fresh)) for _ in range(count)])
-            size += count
-        sign_head(engine, [SIGNER], now=datetime.now(UTC))
-        figures |= _at(engine, sealing, target)
-        size += 50 * 64
-        sign_head(engine, [SIGNER], now=datetime.now(UTC))
-        target *= 10
-    return figures
-
-
-def _like(model: dict[str, Any], number: int) -> dict[str, Any]:
-    """A row like ``model`` with ids of its own; its payload is not the one it commits to, which is not looked at here."""
-    id, decision = f"evt_{random.getrandbits(130):033X}", f"agd_{random.getrandbits(130):033X}"
-    leaf = model["leaf"].replace(model["id"].encode(), id.encode()).replace(
-        model["decision_id"].encode(), decision.encode()
-    )  # fmt: skip
-    return {**model, "id": id, "decision_id": decision, "leaf": leaf, "leaf_hash": leaf_hash(leaf), "number": number}
-
-
-def _at(engine: Engine, sealing: Sealing, size: int) -> Figures:
-    times: list[float] = []
-    for _ in range(PROOFS):
-        position = str(random.randrange(size))
-        started = time.perf_counter()
-        prove_event(engine, position)
-        times.append((time.perf_counter() - started) * 1000)
-    started = time.perf_counter()
-    with engine.connect() as connection:
-        for _ in range(20):
-            proofs.consistency(StoredTree(connection), size // 3, size)
-    consistency = (time.perf_counter() - started) * 1000 / 20
-    batches: list[float] = []
-    for _ in range(50):
-        rows = [prepare(event(), sealing) for _ in range(64)]
-        started = time.perf_counter()
-        with writing(engine) as connection:
-            insert_rows(connection, rows)
-        batches.append((time.perf_counter() - started) * 1e6 / 64)
-    return {
-        f"proof_ms_at_{size}": round(statistics.median(times), 2),
-        f"consistency_proof_ms_at_{size}": round(consistency, 2),
-        f"append_us_at_{size}": round(statistics.median(batches), 1),
-    }
-
-
 def tampering(engine: Engine) -> tuple[int, int]:
     """Attempts to change a log with something in every table, and how many of them were not called tampering."""
     sealing, now = Sealing(keyring=RING, writer="wrt_bench"), datetime.now(UTC)
@@ -297,23 +231,8 @@ def run() -> Figures:
         figures |= hashing()
         figures["verify_leaves_per_s"] = figures["verify_leaves_per_s_sqlite"]
         figures["ratio_plain_inserts"] = figures["ratio_plain_inserts_sqlite"]
-        figures |= growing(make("sqlite"))
-        print("  grown", flush=True)
         for name in ("sqlite", "postgres"):
             tried, not_seen = tampering(make(name))
             attempts, missed = attempts + tried, missed + not_seen
         figures |= {"tamper_attempts": attempts, "tamper_missed": missed}
-        for name in ("sqlite", "postgres"):
-            engine = make(name)
-            url = engine.url.render_as_string(hide_password=False)
-            engine.dispose()
-            with tempfile.TemporaryDirectory() as folder:
-                done = kill_for(url, Path(folder), processes=8, threads=8, seconds=KILL_SECONDS, seed=1)
-            figures |= {
-                f"kills_{name}": done.kills,
-                f"kill_acknowledged_{name}": done.acknowledged,
-                f"kill_lost_{name}": done.lost,
-                f"kill_repeated_{name}": done.repeated,
-                f"kill_verify_{name}": str(done.status),
-            }
     return figures

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import re
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 from tests.support import records as r
 
+from aiguard import audit
 from aiguard.audit.checkpoint import Checkpoint, issue, trust
+from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.note import make_signer
 from aiguard.audit.signing import latest, sign_head
 from aiguard.audit.verify import Status, verify
-from aiguard.db import writing
+from aiguard.db import Writer, make_engine, upgrade, writing
 from aiguard.errors import IntegrityError
 
 SIGNER = make_signer("example.com/log", b"s" * 32)
@@ -91,6 +95,79 @@ def test_a_change_of_any_column_of_any_event_is_detected(log, keyring, column, s
         seq=seq,
     )
     assert check(log).status is Status.TAMPERED
+
+
+HIDDEN = {
+    "a copy that goes on after a NUL": "type = type || char(0) || 'x'",
+    "a copy that is bytes": "type = CAST(type AS BLOB)",
+    "a copy that is a number": "tenant = CAST(5 AS BLOB)",
+    "a copy that is not UTF-8": "resource = CAST(x'737570706f7274ff' AS TEXT)",
+    "a copy that is missing what the next one has": "parent_id = '\",\"policy_hash\":\"' || policy_hash, policy_hash = ''",
+    "a time that is a number": "at = 5",
+    "a time written another way": "at = replace(at, ' ', 'T')",
+    "a leaf that is text": "leaf = CAST(leaf AS TEXT)",
+    "a hash that is text": "leaf_hash = hex(leaf_hash)",
+}
+"""What SQLite's functions might take for what was there before."""
+
+
+@pytest.fixture
+def forged(keyring, tmp_path):
+    """Verifies a copy of a small log on SQLite, nine events of it signed and one not, after changing an event of it."""
+    made = make_engine(f"sqlite:///{tmp_path}/made.db")
+    upgrade(made)
+    writer = Writer(made, keyring, audit.MAPPERS, timeout=20)
+    writer.commit([r.event(at=NOW) for _ in range(9)]).result(20)
+    sign_head(made, [SIGNER], now=NOW)
+    writer.commit([r.event(at=NOW)]).result(20)
+    writer.close()
+    made.dispose()
+
+    def forged(change, seq, **values):
+        shutil.copy(tmp_path / "made.db", tmp_path / "forged.db")
+        engine = make_engine(f"sqlite:///{tmp_path}/forged.db")
+        tamper(engine, f"UPDATE aiguard_audit_events SET {change} WHERE seq = {seq}", **values)
+        report = check(engine)
+        engine.dispose()
+        return report
+
+    return forged
+
+
+@pytest.mark.parametrize("what", HIDDEN)
+def test_a_change_that_a_database_might_overlook_is_detected(forged, what):
+    report = forged(HIDDEN[what], 4)
+    assert report.status is Status.TAMPERED
+    assert {problem.seq for problem in report.problems} <= {4, None}
+
+
+ODD = {
+    "white space": lambda leaf: leaf.replace(b",", b", "),
+    "another order": lambda leaf: b'{"v":1,' + leaf[1:].replace(b'"v":1,', b""),
+    "a field twice": lambda leaf: leaf.replace(b'"writer":', b'"writer":"x","writer":'),
+    "a field more": lambda leaf: leaf.replace(b'"writer":', b'"w":"x","writer":'),
+    "another version": lambda leaf: leaf.replace(b'"v":1', b'"v":2'),
+    "a version that is true": lambda leaf: leaf.replace(b'"v":1', b'"v":true'),
+    "a commitment that is no hash": lambda leaf: re.sub(rb'"commit":"..', b'"commit":"zz', leaf),
+    "a commitment that is cut": lambda leaf: re.sub(rb'"commit":"..', b'"commit":"', leaf),
+    "a writer with a line break": lambda leaf: leaf.replace(b'"writer":"', b'"writer":"\n'),
+    "a writer without a name": lambda leaf: re.sub(rb'"writer":"[^"]*"', b'"writer":""', leaf),
+    "something after the end": lambda leaf: leaf + b"\n",
+    "an end that is missing": lambda leaf: leaf[:-1],
+    "nothing": lambda _leaf: b"",
+}
+"""What is no event as this log writes it, whoever computed a fitting hash for it."""
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_leaf_that_is_not_written_as_the_log_writes_them_is_told_also_where_nothing_is_signed(forged, tmp_path, what):
+    engine = make_engine(f"sqlite:///{tmp_path}/made.db")
+    (leaf,) = r.scalars(engine, "SELECT leaf FROM aiguard_audit_events WHERE seq = 9")
+    engine.dispose()
+    odd = ODD[what](bytes(leaf))
+    assert odd != leaf
+    report = forged("leaf = :leaf, leaf_hash = :hash", 9, leaf=odd, hash=leaf_hash(odd))
+    assert [(problem.check, problem.seq) for problem in report.problems] == [("leaf", 9)]
 
 
 def test_a_leaf_whose_hash_was_computed_anew_is_detected(log):

@@ -1,7 +1,7 @@
 """Processes that write to one log and are killed at random moments: what was acknowledged must be there, once each.
 
 A worker writes the id of every event to its journal *after* the commit was acknowledged, and forces it to disk by ``O_APPEND`` writes
-that a kill cannot undo (the machine stays up). Used by the suite for seconds and by ``make bench PART=audit`` for minutes.
+that a kill cannot undo (the machine stays up). Used by the suite for seconds and by ``make kills`` for minutes.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Outcome:
 
     kills: int
     acknowledged: int
+    once: int
+    """Acknowledged events that the log holds exactly once."""
     events: int
     lost: int
     repeated: int
@@ -134,6 +136,7 @@ def _looked_at(url: str, journals: Sequence[Path], kills: int) -> Outcome:
     return Outcome(
         kills=kills,
         acknowledged=len(acknowledged),
+        once=sum(1 for id in acknowledged if found[id] == 1),
         events=report.events,
         lost=sum(1 for id in acknowledged if id not in found),
         repeated=sum(1 for count in found.values() if count > 1),

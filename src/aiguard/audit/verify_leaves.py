@@ -1,8 +1,9 @@
 """The verifier's walk over the leaves: every row is read once, hashed, and each copy compared with what its leaf says.
 
-The database puts together from the copies what the leaf must be, and the two are compared as they are; whatever differs, or holds
-a character that would be escaped, is taken apart slowly, to say what is wrong with it. So a whole log goes by at the speed of
-its hashes, and a strange row costs only itself.
+The database puts together from the copies what the leaf must begin with, and says whether it does; the rest is looked at for a whole
+page of rows at once. A page that is not in order, or holds a character that is escaped, is halved until the rows that are different stand
+alone; those are taken apart slowly, to say what is wrong with them. So a whole log goes by at the speed of its hashes, and a strange
+row costs only itself.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from sqlalchemy import Connection, text
 from aiguard.audit.merkle import leaf_hash, node_hash
 from aiguard.audit.report import Report
 
-PAGE: Final = 8_192
-"""Rows that are read at once."""
+PAGE: Final = {"sqlite": 512, "postgresql": 2_048}
+"""Rows that are read at once: few enough that what is made of them stays in the processor's cache."""
 
 TILE: Final = 256
 """Leaf hashes in one row of ``aiguard_audit_tiles``."""
@@ -40,24 +41,41 @@ _QUOTES: Final = 54
 """Quotation marks in a leaf whose values need no escape: 14 names and 13 values (the version is a number)."""
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{64}\Z")
-_TAIL: Final = re.compile(r'[A-Za-z0-9_]{1,64}"\}')
+_WRITER: Final = re.compile(rb'[A-Za-z0-9_]{1,64}"\}')
+_HEX: Final = "0123456789abcdef"
+_AS_IT_IS: Final = bytes(byte if byte >= 0x20 and byte != ord("\\") else 0 for byte in range(256))
+"""Every byte as it is, but for those that JSON escapes; the quotation mark is counted by itself."""
+
 _CANONICAL: Final[Callable[[Any], str]] = json.JSONEncoder(
     sort_keys=True, ensure_ascii=False, separators=(",", ":"), check_circular=False
 ).encode
 
 _INSTANT: Final = {
-    "sqlite": "replace(at, ' ', 'T') || '+00:00'",
+    "sqlite": "replace(replace(at, 'T', '?'), ' ', 'T') || '+00:00'",
     "postgresql": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')",
 }
 
+_SAID: Final = {
+    "sqlite": "CAST(substr(leaf, 23 + length(actor), 64) AS TEXT)",
+    "postgresql": "encode(substr(leaf, 23 + length(actor), 64), 'escape')",
+}
+"""The commitment that the leaf holds, where the copies say that it begins."""
 
-_HEAD: Final = """'{"actor":"' || actor || '","commit":"'"""
-_REST: Final = (
-    """'","decision_id":"' || decision_id || '","event_id":"' || id || '","log":"' || log || '","parent_id":"' || """
-    """parent_id || '","policy_hash":"' || policy_hash || '","resource":"' || resource || '","subject":"' || subject || """
-    """'","tenant":"' || tenant || '","ts":"' || {at} || '","type":"' || type || '","v":1,"writer":"'"""
-)
-"""What a leaf is before and after its commitment, put together by the database from the copies."""
+_BEGINS: Final = {
+    "sqlite": (
+        "instr(leaf, CAST(rtrim(json_object('actor', actor, 'commit', {commit}, 'decision_id', decision_id, 'event_id', id, "
+        "'log', log, 'parent_id', parent_id, 'policy_hash', policy_hash, 'resource', resource, 'subject', subject, "
+        """'tenant', tenant, 'ts', {at}, 'type', type, 'v', 1), '}}') || ',"writer":"' AS BLOB)) = 1"""
+    ),
+    "postgresql": (
+        """position(convert_to('{{"actor":"' || actor || '","commit":"' || {commit} || '","decision_id":"' || decision_id || """
+        """'","event_id":"' || id || '","log":"' || log || '","parent_id":"' || parent_id || '","policy_hash":"' || policy_hash || """
+        """'","resource":"' || resource || '","subject":"' || subject || '","tenant":"' || tenant || '","ts":"' || {at} || """
+        """'","type":"' || type || '","v":1,"writer":"', 'UTF8') in leaf) = 1"""
+    ),
+}
+"""Whether a leaf begins as the copies would have it. On SQLite by ``json_object``, which takes half the time of ``||``, and which, other than
+``printf``, does not end at a NUL in a text."""
 
 
 class Tree:
@@ -69,7 +87,7 @@ class Tree:
 
     def extend(self, hashes: Sequence[bytes]) -> Iterator[tuple[int, int, list[bytes]]]:
         """Take leaf hashes; give ``(level, first index, hashes)`` of the subtrees that they complete, every eighth level."""
-        nodes, level, before = list(hashes), 0, self.size
+        nodes, level, before, sha256 = list(hashes), 0, self.size, hashlib.sha256
         self.size += len(nodes)
         while nodes:
             if level == len(self._left):
@@ -78,7 +96,7 @@ class Tree:
             if left is not None:
                 nodes.insert(0, left)
             self._left[level] = nodes.pop() if len(nodes) % 2 else None
-            nodes = [node_hash(one, other) for one, other in zip(nodes[::2], nodes[1::2], strict=True)]
+            nodes = [sha256(b"\x01" + one + other).digest() for one, other in zip(nodes[::2], nodes[1::2], strict=True)]
             level += 1
             if nodes and not level % 8:
                 yield level, before >> level, nodes
@@ -97,35 +115,40 @@ class Tree:
 
 
 def pages(connection: Connection, start: int | None = None) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows ``(seq, leaf, leaf_hash, id, head, rest)`` in order of their position.
+    """Rows ``(seq, leaf, leaf_hash, id, commit)`` in order of their position.
 
-    ``head`` and ``rest`` are the leaf around its commitment as the copies would have it; NULL where one of them is missing.
+    ``commit`` is the leaf's commitment where the leaf begins as the copies would have it, and None where it does not.
     """
     name = connection.dialect.name
-    columns = f"seq, leaf, leaf_hash, id, {_HEAD}, {_REST.format(at=_INSTANT[name])}"
+    commit = f"CASE WHEN {_BEGINS[name].format(at=_INSTANT[name], commit=_SAID[name])} THEN {_SAID[name]} END"
     driver: Any = connection.connection.driver_connection
+    mark = "?" if name == "sqlite" else "%s"
+    sql = f"SELECT seq, leaf, leaf_hash, id, {{}} FROM aiguard_audit_events {{}} ORDER BY seq LIMIT {PAGE[name]}"  # noqa: S608
     after = start
     while True:
-        where = "" if after is None else f" WHERE seq > {after:d}"
-        sql = f"SELECT {columns} FROM aiguard_audit_events{where} ORDER BY seq LIMIT {PAGE}"  # noqa: S608 - our own names
-        page = _sqlite(driver, sql) if name == "sqlite" else driver.cursor(binary=True).execute(sql).fetchall()
+        where, values = ("", ()) if after is None else (f"WHERE seq > {mark}", (after,))
+        page = (
+            _sqlite(driver, sql.format(commit, where), sql.format("NULL", where), values)
+            if name == "sqlite"
+            else driver.cursor(binary=True).execute(sql.format(commit, where), values).fetchall()
+        )
         if page:
             yield page
-        if len(page) < PAGE:
+        if len(page) < PAGE[name]:
             return
         after = int(page[-1][0])
 
 
-def _sqlite(driver: Any, sql: str) -> list[tuple[Any, ...]]:
-    """One page; text that is not UTF-8 is read all the same, to be told."""
+def _sqlite(driver: Any, sql: str, otherwise: str, values: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
+    """One page, by ``otherwise`` where a row holds bytes for text, or text that is not UTF-8: they are read all the same, to be told."""
     try:
-        return list(driver.execute(sql).fetchall())
+        return list(driver.execute(sql, values).fetchall())
     except driver.OperationalError as error:
-        if "decode" not in str(error):
+        if "JSON cannot hold" not in str(error) and "decode" not in str(error):
             raise
     driver.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
-        return list(driver.execute(sql).fetchall())
+        return list(driver.execute(otherwise, values).fetchall())
     finally:
         driver.text_factory = str
 
@@ -148,33 +171,27 @@ class Leaves:
     def check(self, page: Sequence[tuple[Any, ...]]) -> list[bytes]:
         """The leaf hashes of a page; what is wrong with it is told."""
         self._positions(page)
-        hashes: list[bytes] = []
-        add, sha256, ids = hashes.append, hashlib.sha256, self._ids
-        commit, tail = _COMMIT.match, _TAIL.fullmatch
+        sha256, ids = hashlib.sha256, self._ids
+        try:
+            hashes = [sha256(b"\x00" + row[1]).digest() for row in page]
+        except TypeError:
+            hashes = [leaf_hash(as_bytes(row[1])) for row in page]
+        self._look(page, hashes)
         for row in page:
-            _, leaf, kept, id, head, rest = row
-            try:
-                digest = sha256(b"\x00" + leaf).digest()
-                said = leaf.decode()
-                at = len(head)
-                plain = (
-                    digest == kept
-                    and said.startswith(head)
-                    and commit(said, at, at + 64)
-                    and said.startswith(rest, at + 64)
-                    and tail(said, at + 64 + len(rest))
-                    and said.count('"') == _QUOTES
-                    and "\\" not in said
-                    and said.isprintable()
-                )
-            except (TypeError, AttributeError, UnicodeDecodeError):
-                digest, plain = leaf_hash(as_bytes(leaf)), None
-            if not plain:
-                self._tell(row, digest)
-            add(digest)
-            mark = hash(id)
+            mark = hash(row[3])
             ids[mark & 255].append(mark)
         return hashes
+
+    def _look(self, rows: Sequence[tuple[Any, ...]], hashes: Sequence[bytes]) -> None:
+        """Look at rows together, and at each half by itself when they are not in order."""
+        if _in_order(rows, hashes):
+            return
+        if len(rows) == 1:
+            self._tell(rows[0], hashes[0])
+            return
+        half = len(rows) // 2
+        self._look(rows[:half], hashes[:half])
+        self._look(rows[half:], hashes[half:])
 
     def finish(self, again: Callable[[], Iterable[list[tuple[Any, ...]]]]) -> None:
         """Tell the ids that are there twice; ``again`` reads the rows once more, in the rare case that it is needed."""
@@ -223,8 +240,36 @@ class Leaves:
         columns = ", ".join(_INSTANT[connection.dialect.name] if name == "at" else name for name in COPIES)
         driver: Any = connection.connection.driver_connection
         sql = f"SELECT {columns} FROM aiguard_audit_events WHERE seq = {seq:d}"  # noqa: S608 - our own names
-        rows = _sqlite(driver, sql) if connection.dialect.name == "sqlite" else driver.cursor().execute(sql).fetchall()
+        rows = (
+            _sqlite(driver, sql, sql)
+            if connection.dialect.name == "sqlite"
+            else driver.cursor().execute(sql).fetchall()
+        )
         return tuple(rows[0]) if len(rows) == 1 else ()
+
+
+def _in_order(rows: Sequence[tuple[Any, ...]], hashes: Sequence[bytes]) -> bool:
+    """Whether all these leaves are what stands beside them, canonical, and of events, with nothing in them that is escaped.
+
+    Each leaf begins as its copies would have it, up to the name of its writer, and ends with a quotation mark of its own: 54 at least. So
+    54 times as many of them as there are leaves is exactly 54 in each, and what follows the last ``":"`` is the writer's name and the end.
+    """
+    _, leaves, kept, _, commits = zip(*rows, strict=True)
+    if list(kept) != hashes or None in commits:
+        return False
+    try:
+        together, said = b"".join(leaves), "".join(commits)
+        return (
+            together.count(b'"') == _QUOTES * len(leaves)
+            and together.translate(_AS_IT_IS) == together
+            and (together.isascii() or bool(together.decode()))
+            and {len(commit) for commit in commits} == {64}
+            and said.isascii()
+            and not said.encode().translate(None, _HEX.encode())
+            and all(map(_WRITER.fullmatch, {leaf.rpartition(b'":"')[2] for leaf in leaves}))
+        )
+    except (TypeError, AttributeError, UnicodeError):
+        return False
 
 
 def _repeated(marks: Sequence[int]) -> set[int]:
@@ -243,6 +288,7 @@ def _is_event(said: dict[str, Any]) -> bool:
         and said["log"] == "main"
         and all(isinstance(value, str) for name, value in said.items() if name != "v")
         and _COMMIT.match(said["commit"]) is not None
+        and _WRITER.fullmatch(f'{said["writer"]}"}}'.encode()) is not None
     )
 
 
