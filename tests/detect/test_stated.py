@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from aiguard.detect import default_detector
@@ -117,3 +119,29 @@ def test_addresses_with_a_port_after_a_full_stop_and_addresses_of_nobody() -> No
 def test_postcodes_in_capitals_are_found_and_computers_are_none() -> None:
     assert found("from LS1 4DY to K1A 0B1") == [("UK_POSTCODE", "LS1 4DY"), ("CA_POSTAL_CODE", "K1A 0B1")]
     assert found("a MacBook M2 8GB, a PS5 1TB and an MP3 4GB") == []
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_words_count_with_accents_beside_their_letters_and_without_any(form: str) -> None:
+    for text in (
+        "Mon numéro de téléphone : 01 23 45",
+        "Führerschein: B072RRE2I55",
+        "Número de conta bancária 00123456789",
+    ):
+        assert [said for _, said in found(unicodedata.normalize(form, text))] == [text[-len(found(text)[0][1]) :]]
+    assert found("Mi numero de pasaporte es QRS224401") == [("ES_PASSPORT", "QRS224401")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<input type="hidden" name="authenticity_token" value="Q7xk2mP9vT4nL8wR3zJ6aaBcD93k==" />',
+        '<meta name="csrf-token" content="Q7xk2mP9vT4nL8wR3zJ6aaBcD93k">',
+        'csrfmiddlewaretoken: "Q7xk2mP9vT4nL8wR3zJ6aaBcD93k"',
+    ],
+)
+def test_what_a_page_carries_against_forged_requests_is_no_secret(text: str) -> None:
+    assert found(text) == []
+    assert found(
+        text.replace("authenticity", "client").replace("csrf-", "api-").replace("csrfmiddlewaretoken", "token")
+    )

@@ -38,6 +38,11 @@ def placeholder(text: str) -> bool:
     return len(set(text)) < 4 or _PLACEHOLDER.found(text)
 
 
+def argument(text: str) -> bool:
+    """Whether what a command line gives for a password is one, and no variable, option or placeholder."""
+    return len(set(text)) > 3 and not placeholder(text) and not text.startswith(("$", "-", "<", "{", "%", "@"))
+
+
 def random_token(text: str) -> bool:
     """Whether the body of a token with a known prefix looks drawn at random, and is not words or ``xxxx``."""
     body = text[len(text) // 4 :]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Final
+from unicodedata import normalize
 
 from aiguard.detect.catalogue import (
     configured,
@@ -24,24 +27,46 @@ from aiguard.detect.catalogue import (
 )
 from aiguard.scan import Recognizer
 
-FAMILIES: Mapping[str, tuple[Recognizer, ...]] = MappingProxyType(
-    {
-        "contact": contact.RECOGNIZERS,
-        "financial": financial.RECOGNIZERS,
-        "national": (
-            *national.RECOGNIZERS,
-            *national_europe_west.RECOGNIZERS,
-            *national_europe_south.RECOGNIZERS,
-            *national_europe_north.RECOGNIZERS,
-            *national_europe_east.RECOGNIZERS,
-            *national_americas.RECOGNIZERS,
-            *national_asia.RECOGNIZERS,
-            *national_africa_oceania.RECOGNIZERS,
-        ),
-        "network": network.RECOGNIZERS,
-        "papers": (*papers.RECOGNIZERS, *stated.RECOGNIZERS),
-        "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS),
-    }
+SHORTEST_BARE: Final = 6
+"""Letters from which on a word counts without its accents too: shorter ones become other words (``né le``, ``ne le``)."""
+
+
+def _bare(words: tuple[str, ...]) -> tuple[str, ...]:
+    """``words``, and those with accents as people write them without (and as they are read where accents stand beside letters)."""
+    stripped = (
+        "".join(char for char in normalize("NFD", word) if not "\u0300" <= char < "\u0370")
+        for word in words
+        if not word.isascii()
+    )
+    return tuple(
+        dict.fromkeys((*words, *(word for word in stripped if len(word) >= SHORTEST_BARE and word[0] < "\u0250")))
+    )
+
+
+def _spoken(recognizers: Iterable[Recognizer]) -> tuple[Recognizer, ...]:
+    return tuple(replace(each, context=_bare(each.context), deny=_bare(each.deny)) for each in recognizers)
+
+
+_DECLARED: Final = {
+    "contact": contact.RECOGNIZERS,
+    "financial": financial.RECOGNIZERS,
+    "national": (
+        *national.RECOGNIZERS,
+        *national_europe_west.RECOGNIZERS,
+        *national_europe_south.RECOGNIZERS,
+        *national_europe_north.RECOGNIZERS,
+        *national_europe_east.RECOGNIZERS,
+        *national_americas.RECOGNIZERS,
+        *national_asia.RECOGNIZERS,
+        *national_africa_oceania.RECOGNIZERS,
+    ),
+    "network": network.RECOGNIZERS,
+    "papers": (*papers.RECOGNIZERS, *stated.RECOGNIZERS),
+    "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS),
+}
+
+FAMILIES: Final[Mapping[str, tuple[Recognizer, ...]]] = MappingProxyType(
+    {family: _spoken(recognizers) for family, recognizers in _DECLARED.items()}
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aiguard.detect.catalogue import commands, providers
-from aiguard.detect.catalogue.naming import ALPHABET, BARE, BARE_LINK, QUOTED, QUOTED_LINK
+from aiguard.detect.catalogue.naming import ALPHABET, BARE, BARE_LINK, FORGERY, QUOTED, QUOTED_LINK
 from aiguard.detect.entropy import password_value, secret_value, strong_value
 from aiguard.scan import Recognizer
 
@@ -34,10 +34,10 @@ _WIDE: Final = (
 # What is public by its name, or names something else than a secret.
 _PUBLIC: Final = (
     "author",
-    "public", "csrf", "xsrf", "primary", "foreign", "cache", "sort", "partition", "integrity", "checksum", "hash", "sha",
+    "public", "primary", "foreign", "cache", "sort", "partition", "integrity", "checksum", "hash", "sha",
     "sha1", "sha256", "sha512", "digest", "md5", "etag", "commit", "revision", "rev", "fingerprint", "thumbprint",
-    "secrets id", "secret name", "secret id", "key id", "object key", "song", "keyword", "idempotency", "tokenizer",
-    "tokenization", "publishable", "site key", "sitekey", "nonce",
+    *FORGERY, "secrets id", "secret name", "secret id", "key id", "object key", "song", "keyword", "idempotency", "tokenizer",
+    "tokenization", "publishable", "site key", "sitekey",
     "name", "version", "url", "uri", "path", "file", "index", "accessor", "credential id", "oid", "image", "tag", "build", "branch",
 )  # fmt: skip
 
@@ -48,7 +48,7 @@ RECOGNIZERS = (
         pattern=rf"(?i){_WIDE}{QUOTED_LINK}{ALPHABET}",
         validate=strong_value,
         deny=_PUBLIC,
-        context_window=20,
+        context_window=28,
         boundary=False,
         not_before="(",
         base_score=0.6,
@@ -72,7 +72,7 @@ RECOGNIZERS = (
         pattern=rf"(?i){_WIDE}{BARE_LINK}{ALPHABET}",
         validate=strong_value,
         deny=_PUBLIC,
-        context_window=20,
+        context_window=28,
         boundary=False,
         not_before="(",
         base_score=0.6,
@@ -86,8 +86,8 @@ RECOGNIZERS = (
         type="SECRET",
         pattern=rf"(?i){_NAMED}{QUOTED_LINK}{QUOTED}",
         validate=secret_value,
-        deny=("secret name", "secrets id", "public", "csrf", "csrf token", "authenticity token"),
-        context_window=20,
+        deny=("secret name", "secrets id", "public", *FORGERY),
+        context_window=30,
         boundary=False,
         not_before="(",
         base_score=0.7,
@@ -110,8 +110,8 @@ RECOGNIZERS = (
         type="SECRET",
         pattern=rf"(?i){_NAMED}{BARE_LINK}{BARE}",
         validate=secret_value,
-        deny=("secret name", "secrets id", "public", "csrf", "csrf token", "authenticity token"),
-        context_window=20,
+        deny=("secret name", "secrets id", "public", *FORGERY),
+        context_window=30,
         boundary=False,
         not_before="(",
         base_score=0.7,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aiguard.detect.catalogue.naming import ALPHABET
-from aiguard.detect.entropy import mixed_token, password_value, placeholder, secret_value
+from aiguard.detect.entropy import argument, mixed_token, password_value, placeholder, secret_value
 from aiguard.scan import Recognizer
 
 _SAMPLE_USERS: Final = frozenset(
@@ -110,23 +110,52 @@ RECOGNIZERS = (
         name="password_option",
         type="SECRET",
         pattern=(
-            r"(?i)(?:--?(?:[a-z0-9]{1,16}-){0,3}(?:password|passwd|passphrase|pwd|pass|pw|storepass|keypass)[ =]{1,2}|"
-            r"\b(?:sshpass|mysql|mysqldump|mysqladmin|mongo(?:sh|dump)?|redis-cli|sqlcmd|psexec|docker[ ]login|az[ ]login|smbclient|"
-            r"htpasswd|xfreerdp|rdesktop|ldapsearch|net[ ]use)\b[^\n\"'`|;&]{0,120}?[ ](?:-p|-P|-a|-w|/p:)[ ]?)[\"'\\]{0,2}"
+            r"(?i)--?(?:[a-z0-9]{1,16}-){0,3}(?:password|passwd|passphrase|pwd|pass|pw|storepass|keypass)[ =]{1,2}[\"'\\]{0,2}"
             r"([^\s\"'`<>(){}\[\];|&$\\][^\s\"'`<>;|&\\]{4,100})"
         ),
         validate=password_value,
         boundary=False,
         base_score=0.7,
         priority=80,
-        source="mysql(1), sshpass(1), keytool(1) and their like",
-        examples=(
-            "deploy --db-password S3cure-pass --force",
-            "mysql -u root -pS3cure-pass app",
-            "keytool -storepass ch4ngeit9",
-            "sshpass -p S3cure-pass ssh host",
+        source="keytool(1) and its like",
+        examples=("deploy --db-password S3cure-pass --force", "keytool -storepass ch4ngeit9"),
+        counter_examples=("run --password-file secrets.txt", "run --password $PASSWORD"),
+    ),
+    Recognizer(
+        name="mysql_password",
+        type="SECRET",
+        pattern=(
+            r"\b(?:mysql(?:dump|admin|import|check)?|mariadb(?:-dump|-admin)?)\b[^\n|;]{0,200}?"
+            r"[ ]-p[\"']?([^\s\"'\-][^\s\"']{4,100})"
         ),
-        counter_examples=("run --password-file secrets.txt", "mysql -u root -p app", "docker login -p $TOKEN"),
+        validate=argument,
+        boundary=False,
+        base_score=0.7,
+        priority=77,
+        source="mysql(1), option -p",
+        examples=("mysql -u root -pS3cretPw1 shop", "mysqldump -uroot -p'S3cretPw1' shop"),
+        counter_examples=("mysql -u root -p$PASSWORD shop", "mysql -u root -p app"),
+    ),
+    Recognizer(
+        name="command_password",
+        type="SECRET",
+        pattern=(
+            r"\b(?:sshpass|docker[ ]login|podman[ ]login|helm[ ]registry[ ]login|az[ ]login|oc[ ]login|ldap(?:search|modify|add)|psql|smbclient"
+            r"|rclone|wget|redis-cli|mongo(?:sh|dump)?|htpasswd|sqlcmd|psexec|xfreerdp|rdesktop|net[ ]use)\b[^\n|;]{0,200}?"
+            r"[ ](?:(?:-p|-P|-w|-a|--password|--http-password|--pass)[ =]|-p|/p:)[\"']?([^\s\"'\-][^\s\"']{4,100})"
+        ),
+        validate=argument,
+        boundary=False,
+        base_score=0.7,
+        priority=77,
+        source="manual pages of the commands",
+        examples=(
+            "sshpass -p 'S3cretPw1' ssh root@example.org",
+            "sshpass -pS3cretPw1 ssh host",
+            "xfreerdp /u:joe /p:S3cretPw1 /v:host",
+            "sqlcmd -S db -U sa -P S3cretPw1",
+        ),
+        counter_examples=("docker login -u joe -p $TOKEN example.org", "docker login -u joe example.org"),
     ),
     Recognizer(
         name="command_token",

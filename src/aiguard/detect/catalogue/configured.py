@@ -1,4 +1,4 @@
-"""Credentials in the places where programs and people put them: command lines, configuration files, headers, sentences."""
+"""Credentials in the places where programs and people keep them: configuration files, markup, declarations, sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import base64
 import binascii
 from typing import Final
 
-from aiguard.detect.entropy import password_value, placeholder, secret_value
+from aiguard.detect.catalogue.naming import FORGERY
+from aiguard.detect.entropy import argument, password_value, secret_value
 from aiguard.scan import Recognizer
 
 _NAMES: Final = (
@@ -26,10 +27,6 @@ def _pair(text: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return bool(user) and bool(colon) and len(password) >= 3 and (user + password).isprintable()
-
-
-def _argument(text: str) -> bool:
-    return len(set(text)) > 3 and not placeholder(text) and not text.startswith(("$", "-", "<", "{", "%", "@"))
 
 
 def _random(text: str) -> bool:
@@ -55,7 +52,7 @@ _PLACES: Final = (
     (
         "netrc_password",
         r"\bmachine[ \t\r\n]{1,8}[^\s]{1,100}[ \t\r\n]{1,8}login[ \t\r\n]{1,8}[^\s]{1,100}[ \t\r\n]{1,8}password[ \t\r\n]{1,8}([^\s]{4,200})",
-        _argument, "netrc(5)", "machine example.org login joe password Gfc9vJAX", "machine example.org login joe password $PW",
+        argument, "netrc(5)", "machine example.org login joe password Gfc9vJAX", "machine example.org login joe password $PW",
     ),
     (
         "docker_auth",
@@ -63,20 +60,9 @@ _PLACES: Final = (
         _pair, "Docker's config.json", '{"auths": {"https://example.org": {"auth": "am9lOmh1bnRlcjIxMjM0NQ=="}}}', '"auth": "required"',
     ),
     (
-        "mysql_password",
-        r"\b(?:mysql(?:dump|admin|import|check)?|mariadb(?:-dump|-admin)?)\b[^\n|;]{0,200}?[ ]-p([^\s\"'\-][^\s\"']{4,100})",
-        _argument, "mysql(1), option -p", "mysql -u root -pS3cretPw1 shop", "mysql -u root -p$PASSWORD shop",
-    ),
-    (
-        "command_password",
-        (r"\b(?:sshpass|docker[ ]login|podman[ ]login|helm[ ]registry[ ]login|az[ ]login|oc[ ]login|ldap(?:search|modify|add)|psql|smbclient|rclone|wget|redis-cli|mongo(?:sh|dump)?|htpasswd)"
-        r"\b[^\n|;]{0,200}?[ ](?:-p|-w|-a|--password|--http-password|--pass)[ =][\"']?([^\s\"'\-][^\s\"']{4,100})"),
-        _argument, "manual pages of the commands", "sshpass -p 'S3cretPw1' ssh root@example.org", "docker login -u joe -p $TOKEN example.org",
-    ),
-    (
         "powershell_secure_string",
         r"(?i)\bConvertTo-SecureString[ ]{1,4}(?:-String[ ]{1,4})?[\"']([^\"'\s$][^\"'\s]{4,200})[\"']",
-        _argument, "PowerShell, ConvertTo-SecureString", "ConvertTo-SecureString 'S3cretPw1!' -AsPlainText -Force", 'ConvertTo-SecureString "$Password" -AsPlainText',
+        argument, "PowerShell, ConvertTo-SecureString", "ConvertTo-SecureString 'S3cretPw1!' -AsPlainText -Force", 'ConvertTo-SecureString "$Password" -AsPlainText',
     ),
     (
         "secret_typed_declaration",
@@ -105,7 +91,7 @@ _PLACES: Final = (
         password_value, "how people write a name and a password", "ID/PW: joe / Zx81kk!2", "login / password: see / intranet",
     ),
     (
-        "secret_argument",
+        "secretargument",
         (r"(?i)\b(?:client|connect|auth|authenticate|login|configure|openai|anthropic|cohere|mistral|groq|together|replicate|pinecone|set_?(?:api_?)?(?:key|token))"
         r"\([ ]?(?:[a-z_]{0,20}[ ]?=[ ]?)?[\"']([A-Za-z0-9_\-]{30,120})[\"']"),
         _random, "the first argument of a client of an API", "co = cohere.Client('s0gNTkqXI5tJowNGGjKTm7HTT17mK8bOQmXfipEK')", "client('documents-of-the-year-before-last')",
@@ -118,7 +104,7 @@ _PLACES: Final = (
     (
         "snmp_community",
         r"(?i)\bsnmp-server[ ]community[ ](?:\d[ ])?([^\s]{4,40})",
-        lambda text: text.lower() not in _COMMUNITIES and _argument(text), "RFC 1901, section 2; Cisco IOS", "snmp-server community Pr1v8str RO", "snmp-server community public RO",
+        lambda text: text.lower() not in _COMMUNITIES and argument(text), "RFC 1901, section 2; Cisco IOS", "snmp-server community Pr1v8str RO", "snmp-server community public RO",
     ),
     (
         "sentry_dsn",
@@ -133,6 +119,7 @@ RECOGNIZERS = tuple(
         type="SECRET",
         pattern=pattern,
         validate=check,
+        deny=FORGERY if name == "secret_xml_attributes" else (),
         boundary=False,
         base_score=0.7,
         priority=77,

@@ -32,3 +32,9 @@ BARE: Final = r"([^\s\"'`<>(){}\[\];,&|\\]{6,200})"
 
 ALPHABET: Final = r"([A-Za-z0-9+/_\-.~]{10,160}={0,2})"
 """A value in the alphabet that keys are written in."""
+
+FORGERY: Final = (
+    "csrf", "xsrf", "csrf token", "xsrf token", "csrfmiddlewaretoken", "authenticity token", "verification token",
+    "requestverificationtoken", "nonce",
+)  # fmt: skip
+"""Names of what a page carries against forged requests, and gives to everybody who opens it."""
