@@ -125,6 +125,11 @@ def scrub_body(
     )
 
 
+def is_json(essence: str) -> bool:
+    """Whether a media type without parameters, in lower case, is one JSON document (RFC 8259, RFC 6839)."""
+    return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))
+
+
 class _TextDocument:
     def __init__(self, text: str) -> None:
         self._text = text
@@ -140,7 +145,7 @@ class _TextDocument:
 def _open(content: bytes, content_type: str, files: Files | None = None) -> Document:
     kind = content_type.partition(";")[0].strip().lower()
     check_charset(content_type)
-    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+    if is_json(kind):
         return JsonDocument.parse(content)
     if kind == "application/x-www-form-urlencoded":
         return FormDocument.parse(content)

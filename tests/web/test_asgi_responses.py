@@ -156,15 +156,18 @@ def test_trailers_are_not_passed_on():
     assert len(answer.messages) == 2
 
 
-def test_an_exception_of_the_application_stays_its_own():
+@pytest.mark.parametrize("length", [[], [(b"content-length", b"400")]], ids=["streamed", "with a length"])
+def test_an_exception_of_the_application_stays_its_own(length):
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": BODY[:20], "more_body": True})
+        headers = [(b"content-type", b"application/json"), *length]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": BODY[:30], "more_body": True})
         raise KeyError("own")
 
     answer = get(guarded(app)[0])
     assert isinstance(answer.error, KeyError)
-    assert answer.messages == []
+    assert answer.body == (b"" if length else b'{"note":"write to ')
+    assert [each.get("more_body") for each in answer.messages] == ([] if length else [None, True])
 
 
 def test_an_application_that_catches_the_end_of_its_response_cannot_send_another():

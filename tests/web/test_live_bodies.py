@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,9 @@ SSN = "my social security number is 536-90-4399"
 TEXT = f"one line by {MAIL}\nanother line by {MAIL}, and more\n".encode()
 CLEAN = f"one line by {GONE}\nanother line by {GONE}, and more\n".encode()
 EVENTS = f"data: hello from\n\ndata: write to {MAIL} now\n\ndata: [DONE]\n\n".encode()
+SAID = {"by": MAIL, "rows": [{"n": 1, "text": f"line by {MAIL}, and more"}] * 3}
+DOCUMENT = json.dumps(SAID, indent=1).encode()
+CLEAN_DOCUMENT = json.dumps(SAID, separators=(",", ":")).replace(MAIL, GONE).encode()
 GUARD, RECORDER = make_guard()
 ASGI = Asgi(None, guard=GUARD, rules=[RULE])  # type: ignore[arg-type]
 WSGI = Wsgi(None, guard=GUARD, rules=[RULE])  # type: ignore[arg-type]
@@ -57,6 +61,37 @@ def test_any_chunking_of_events_gives_what_the_whole_gives(cuts):
     assert MAIL.encode() not in body
     assert body.replace(b"\n", b"").count(b"data: ") >= 3
     assert GONE.encode() in body
+
+
+@given(st.lists(st.integers(0), max_size=12))
+def test_any_chunking_of_a_document_gives_the_bytes_of_the_whole_at_both_doors(cuts):
+    chunks = [piece for piece in cut(DOCUMENT, cuts) if piece]
+    ASGI.app = answering(chunks, "application/json")
+    assert get(ASGI).body == CLEAN_DOCUMENT
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "application/vnd.answer+json")])
+        return chunks
+
+    WSGI.app = app
+    assert wcall(WSGI, b"", method="GET", check=False).body == CLEAN_DOCUMENT
+
+
+def test_a_document_goes_out_while_the_application_writes_it_and_a_block_ends_it_uncleanly():
+    chunks = [b'{"answer": "Hello, ', b"it is there, ", f"mind that {SSN}".encode(), b' and more"', b', "never": 1}']
+    answer = get(guarded(answering(chunks, "application/json"), {**RULE, "redact": {"US_SSN": "block"}})[0])
+    assert b"".join(answer.chunks[:2]).startswith(b'{"answer":"Hello, it is ')
+    assert not answer.whole
+    assert isinstance(answer.error, Blocked)
+    assert b"536" not in answer.body
+    assert b"never" not in answer.body
+
+
+def test_a_document_that_goes_wrong_before_its_first_text_is_answered_with_a_refusal():
+    for chunks in ([b'{"n": 12,', b" 13}"], [b'{"n": 1, "n"', b': "so it goes"}']):
+        answer = get(guarded(answering(chunks, "application/json"))[0])
+        assert answer.status == 502
+        assert answer.json["decision_id"].startswith("agd_")
 
 
 def test_what_is_settled_goes_out_while_the_application_goes_on():

@@ -10,7 +10,7 @@ from aiguard.asgi.messages import Application, Message, Receive, Scope, Send, an
 from aiguard.errors import Blocked, MalformedInput
 from aiguard.framing.jsontree import TooLarge
 from aiguard.guard import Guard
-from aiguard.middleware.gates import LIVE, Gate, scrubbed_query, streams
+from aiguard.middleware.gates import LIVE, Gate, held_whole, read_ahead, scrubbed_query
 from aiguard.middleware.heads import (
     BodyHead,
     Header,
@@ -104,7 +104,7 @@ class HttpExchange:
         self, rule: RouteRule, head: BodyHead, headers: list[Header], counts: Counter[tuple[str, str]]
     ) -> tuple[Receive, list[Header]]:
         self._deadline = asyncio.get_running_loop().time() + rule.max_body_seconds
-        gate = Gate(self._guard, rule, "request", head, whole=head.length is not None)
+        gate = Gate(self._guard, rule, "request", head, whole=read_ahead(head))
         if not gate.whole:
             self._incoming = gate
             return self._arriving, scrubbed_request(headers, None)
@@ -221,8 +221,7 @@ class HttpExchange:
         with decided(self._guard, "response"):
             headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
             self._head = head = response_head(message["status"], headers, method=self._method)
-            length = head.body.length
-            whole = not streams(head.body) or (length is not None and length <= self._guard.settings.max_response_bytes)
+            whole = held_whole(head.body, self._guard.settings.max_response_bytes)
             self._outgoing = Gate(self._guard, rule, "response", head.body, whole=whole)
         if head.bodiless or (not self._outgoing.whole and head.body.essence in LIVE):
             await self._start(head.headers(length=None))

@@ -122,7 +122,7 @@ def _place(part: Part) -> tuple[int, ...] | None:
     return tuple(int(step) for step in steps if step.isdecimal())
 
 
-def _message(part: Part) -> tuple[str, str, str, str] | None:
+def message_of(part: Part) -> tuple[str, str, str, str] | None:
     """What a part shares with its neighbours: role, first two pointer steps and field name.
 
     The message items that an assistant said before are read as one text, so their number does not count.
@@ -149,7 +149,7 @@ def _groups(parts: Sequence[Part]) -> list[list[int]]:
             else:
                 said.append([index])
             last = place
-        elif (key := _message(part)) is not None:
+        elif (key := message_of(part)) is not None:
             groups.setdefault(key, []).append(index)
     return [group for group in (*groups.values(), *said) if len(group) > 1]
 

@@ -32,8 +32,8 @@ Path = tuple[str | int, ...]
 """Where a value stands: object keys and array indexes from the root."""
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]},]', re.DOTALL)
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_encode_text: Final[Callable[[str], str]] = json.encoder.encode_basestring
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
+encode_text: Final[Callable[[str], str]] = json.encoder.encode_basestring
 
 
 class NotJson(MalformedInput):
@@ -161,7 +161,7 @@ class JsonDocument:
                 if text in names:
                     raise MalformedInput("two keys of one object are equal after replacement, so a value would be lost")
                 names.add(text)
-            out.append(_encode_text(text))
+            out.append(encode_text(text))
         out.append(self._glue[-1])
         return _to_utf8("".join(out))
 
@@ -311,7 +311,7 @@ def _load(text: str) -> Any:
     except RecursionError:
         problem = "the document nests too deeply"
     else:
-        if _SURROGATE.search(text) is None and "\\u" not in text:
+        if SURROGATE.search(text) is None and "\\u" not in text:
             return value
         if not _holds_surrogate(value):
             return value
@@ -324,7 +324,7 @@ def _holds_surrogate(value: Any) -> bool:
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            if _SURROGATE.search(item) is not None:
+            if SURROGATE.search(item) is not None:
                 return True
         elif isinstance(item, dict):
             stack.extend(item.keys())
@@ -341,13 +341,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _integer(lexeme: str) -> int:
+def integer(lexeme: str) -> int:
+    """The value of a whole number; :class:`~aiguard.errors.MalformedInput` for one that is too long."""
     if len(lexeme) > MAX_NUMBER:
         raise MalformedInput(f"a number is longer than {MAX_NUMBER} digits")
     return int(lexeme)
 
 
-def _decimal(lexeme: str) -> float:
+def decimal(lexeme: str) -> float:
+    """The value of another number, which remembers digits that a double cannot hold; refused where it is too long or too large."""
     if len(lexeme) > MAX_NUMBER:
         raise MalformedInput(f"a number is longer than {MAX_NUMBER} digits")
     value = float(lexeme)
@@ -366,8 +368,8 @@ def _constant(_name: str) -> NoReturn:
 
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object,
-    parse_int=_integer,
-    parse_float=_decimal,
+    parse_int=integer,
+    parse_float=decimal,
     parse_constant=_constant,
 )
 

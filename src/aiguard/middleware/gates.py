@@ -1,7 +1,7 @@
 """One body on its way through: content codings off, texts scrubbed, and nothing let out that was not looked at.
 
 A gate is *whole* where it lets nothing out before the end, so that a refusal can still be answered and the length is known:
-JSON, forms, and every body that says how long it is. Texts, events and lines of JSON that come without a length go on as
+forms, and every body that says how long it is. JSON, texts, events and lines of JSON that come without a length go on as
 they arrive; a refusal then ends them after a beginning that was safe.
 """
 
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from aiguard.bodies import UnreadableBody, check_charset, scrub_body
+from aiguard.bodies import UnreadableBody, check_charset, is_json, scrub_body
 from aiguard.framing.encodings import ContentDecoder
 from aiguard.guard import Guard
+from aiguard.middleware.documents import DocumentStream
 from aiguard.middleware.heads import BodyHead
 from aiguard.middleware.live import EventStream, LineStream
 from aiguard.middleware.records import What, decided, held_back
@@ -124,7 +125,8 @@ class Gate:
             head = self._head
             if self._rule.content_types and head.essence not in self._rule.content_types:
                 raise UnreadableBody("a body of this content type is not among those that the route takes")
-            limit = self._limit if self.whole or self._what == "request" else None
+            bounded = self.whole or self._what == "request" or is_json(head.essence)
+            limit = self._limit if bounded else None
             self._decoder = ContentDecoder(head.codings, max_bytes=limit)
             self._stream = self._open_whole() if self.whole else self._open_live()
         return self._stream
@@ -146,7 +148,8 @@ class Gate:
                 max_bytes=self._limit,
                 deltas=rule.deltas,
             )
-        return TextStream(
+        make_text = DocumentStream if is_json(essence) else TextStream
+        return make_text(
             detector=guard.detector, rules=rule.redact, pseudonym=guard.keys.pseudonym, max_bytes=self._limit
         )
 
@@ -179,7 +182,20 @@ def scrubbed_query(guard: Guard, rule: RouteRule, query: bytes) -> tuple[bytes, 
 
 def streams(head: BodyHead) -> bool:
     """Whether a body of this type can go on while it arrives."""
-    return head.essence.startswith("text/") or head.essence in LIVE
+    return head.essence.startswith("text/") or head.essence in LIVE or is_json(head.essence)
+
+
+def read_ahead(head: BodyHead) -> bool:
+    """Whether a request is looked at as a whole before the application runs: one with a length, and any JSON document.
+
+    Nobody can use a part of a document, and an application that never ran need not be told that the rest of it was refused.
+    """
+    return not streams(head) or head.length is not None or is_json(head.essence)
+
+
+def held_whole(head: BodyHead, limit: int) -> bool:
+    """Whether a response is looked at as a whole: one that says how long it is, unless it is a text beyond ``limit`` bytes."""
+    return not streams(head) or (head.length is not None and (head.length <= limit or is_json(head.essence)))
 
 
 class _Held:

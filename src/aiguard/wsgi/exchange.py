@@ -12,7 +12,7 @@ from aiguard.drivers import settle
 from aiguard.errors import Blocked, MalformedInput, StoreError
 from aiguard.framing.jsontree import TooLarge
 from aiguard.guard import Guard
-from aiguard.middleware.gates import Gate, scrubbed_query
+from aiguard.middleware.gates import Gate, read_ahead, scrubbed_query
 from aiguard.middleware.heads import BodyHead, Header, asking_plainly, body_head, scrubbed_request
 from aiguard.middleware.records import (
     Unheard,
@@ -105,7 +105,7 @@ class WsgiExchange:
                 raise unreadable(self.guard, "request", "the body has no length; send Content-Length", status=411)
             environ["wsgi.input"] = io.BytesIO()  # PEP 3333: without a length there is no body
             return headers
-        gate = Gate(self.guard, rule, "request", head, whole=head.length is not None)
+        gate = Gate(self.guard, rule, "request", head, whole=read_ahead(head))
         if not gate.whole:
             self._incoming = gate
             arriving = Arriving(environ, limit, lambda piece: self._arrived(rule, limit, piece))

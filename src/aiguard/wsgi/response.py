@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from aiguard.errors import Blocked, MalformedInput
-from aiguard.middleware.gates import Gate, streams
+from aiguard.middleware.gates import Gate, held_whole
 from aiguard.middleware.heads import Header, ResponseHead, response_head
 from aiguard.middleware.records import Unheard, bare, decided, scrubbed, unreadable
 
@@ -142,8 +142,7 @@ class GuardedResponse(Iterator[bytes]):
             if not self._status[:3].isdecimal():
                 raise MalformedInput("its status is none")
             self._head = head = response_head(int(self._status[:3]), _bytes(self._plain), method=self._exchange.method)
-            length = head.body.length
-            whole = not streams(head.body) or (length is not None and length <= self._guard.settings.max_response_bytes)
+            whole = held_whole(head.body, self._guard.settings.max_response_bytes)
             self._gate = Gate(self._guard, self._rule, "response", head.body, whole=whole)
 
     def _step(self, chunk: bytes | None) -> bytes:
