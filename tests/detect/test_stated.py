@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Literal
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_postcodes_in_capitals_are_found_and_computers_are_none() -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_words_count_with_accents_beside_their_letters_and_without_any(form: str) -> None:
+def test_words_count_with_accents_beside_their_letters_and_without_any(form: Literal["NFC", "NFD"]) -> None:
     for text in (
         "Mon numéro de téléphone : 01 23 45",
         "Führerschein: B072RRE2I55",
