@@ -31,7 +31,7 @@ from aiguard.errors import ConfigurationError, IntegrityError, StoreError
 from aiguard.store import Artifact, DataKeyRow, KeyDestroyed, KeyStore, SubjectKeyRing, VaultEntry
 from aiguard.store.tables import artifact_aad
 from aiguard.store.vault import entry_aad
-from aiguard.types import AuditRecord, new_id
+from aiguard.types import HOUR_KEYS, AuditRecord, hour_key, new_id
 
 KEYS: Final = DataKeyRow.__tablename__
 CHUNK: Final = 500
@@ -58,9 +58,9 @@ class Restorable:
     rows: int
     opened: int = 0
     erased: int = 0
-    """Rows of people whose keys were destroyed since: nobody can read them."""
+    """Rows whose keys were destroyed since, with a person or with their time: nobody can read them."""
     expired: int = 0
-    """Rows whose time is over, to be pruned once it is restored."""
+    """Rows whose time is over, to be pruned once it is restored; of a backup of keys, those of hours that are over."""
     problems: list[str] = field(default_factory=list)
     """What stands against restoring it; none is good."""
 
@@ -137,7 +137,7 @@ def restore_check(path: Path, keyring: SubjectKeyRing, *, now: datetime) -> Rest
     try:
         with reading(copy) as connection:
             if not _has(connection, Artifact.__tablename__):
-                return _check_keys(connection, keyring)
+                return _check_keys(connection, keyring, now)
         check(copy)
         with reading(copy) as connection:
             return _check_data(connection, keyring, now)
@@ -174,14 +174,16 @@ def _check_data(connection: Connection, keyring: SubjectKeyRing, now: datetime) 
     return Restorable(part="data", problems=problems, **counts)
 
 
-def _check_keys(connection: Connection, keyring: SubjectKeyRing) -> Restorable:
+def _check_keys(connection: Connection, keyring: SubjectKeyRing, now: datetime) -> Restorable:
     if not _has(connection, KEYS):
         raise ConfigurationError("The file is no backup of aiguard's: it has neither artifacts nor keys.")
     problems: list[str] = []
-    rows = opened = erased = 0
+    rows = opened = erased = over = 0
     for row in _rows(connection, cast("Table", DataKeyRow.__table__)):
         rows += 1
-        if keyring.store.by_id(row["key_id"]) is None:
+        if row["lookup"].startswith(HOUR_KEYS) and row["lookup"] < hour_key("crypto-shred", now):
+            over += 1  # the next run destroys it again, before anybody could need it
+        elif keyring.store.by_id(row["key_id"]) is None:
             erased += 1
         else:
             opened += 1
@@ -190,7 +192,7 @@ def _check_keys(connection: Connection, keyring: SubjectKeyRing) -> Restorable:
             f"{erased} of its keys are not in the key store any more: restoring it would bring erased people back. Restore it only if the "
             "key store was lost, and then erase them again"
         )
-    return Restorable(part="keys", rows=rows, opened=opened, erased=erased, problems=problems)
+    return Restorable(part="keys", rows=rows, opened=opened, erased=erased, expired=over, problems=problems)
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:

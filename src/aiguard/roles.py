@@ -73,9 +73,10 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "retention_latch": "SELECT, UPDATE",
             "job_runs": "SELECT, INSERT, UPDATE, DELETE",
             "erasures": "SELECT, INSERT, UPDATE",
+            "anonymised": "SELECT, INSERT, UPDATE",
         },
         AUDITOR: {
-            **dict.fromkeys((*_LOG, "schema_version", "holds", "job_runs", "erasures"), "SELECT"),
+            **dict.fromkeys((*_LOG, "schema_version", "holds", "job_runs", "erasures", "anonymised"), "SELECT"),
             "artifacts_listed": "SELECT",
         },
     }

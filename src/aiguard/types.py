@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -248,6 +248,11 @@ class ArtifactRecord:
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=lambda: new_id("art"))
 
+    @property
+    def hour_key(self) -> str:
+        """The lookup of the key that opens it besides its person's and is destroyed with its time; empty where the row only goes."""
+        return hour_key(self.mechanism, self.expires_at)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CredentialUse:
@@ -278,6 +283,15 @@ class VaultRecord:
 
 
 Record = AuditRecord | ArtifactRecord | CredentialUse | VaultRecord
+
+
+HOUR_KEYS: Final = "hour/"
+"""How the lookup of an hour's key begins; no person's does."""
+
+
+def hour_key(mechanism: str, expires_at: datetime) -> str:
+    """The lookup of the key of the hour (UTC) in which content expires that ends by crypto-shredding; else ``""``."""
+    return f"{HOUR_KEYS}{expires_at.astimezone(UTC):%Y-%m-%dT%H}" if mechanism == "crypto-shred" else ""
 
 
 class KnownName(str):
@@ -375,6 +389,10 @@ class SubjectKey(Protocol):
 
     def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
         """Authenticated encryption that any :class:`SubjectKeys` with the same key store opens."""
+        ...
+
+    def seal_with(self, other: SubjectKey | None, plaintext: bytes, *, aad: bytes) -> bytes:
+        """The same, but this key and ``other`` are both needed to open it."""
         ...
 
     def derive(self, purpose: str) -> bytes:

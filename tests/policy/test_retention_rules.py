@@ -90,11 +90,19 @@ def test_a_rule_that_cannot_be_kept_is_refused(extra, said):
         ('tenant = "acme"\n', "", "selects nothing"),
         ('data_class = "prompt"\ntenant', 'data_class = "output"\ntenant', r"retention\.output"),
         ('data_class = "prompt"\ntenant', 'data_class = "prompts"\ntenant', "data_class"),
+        ('data_class = "prompt"\ntenant', 'data_class = "audit_payload"\ntenant', "one rule for all of it"),
     ],
 )
 def test_an_override_that_selects_nothing_that_exists_is_refused(old, new, said):
     with pytest.raises(PolicyError, match=said):
         policy(BASE + OVERRIDE.replace(old, new))
+
+
+def test_what_events_say_is_deleted_and_cannot_end_otherwise():
+    rest = BASE[BASE.index("[retention.audit_payload]") :]
+    for mechanism in ("crypto-shred", "anonymise"):
+        with pytest.raises(PolicyError, match=r"retention\.audit_payload\.mechanism"):
+            policy(BASE.replace(rest, rest.replace('"delete"', f'"{mechanism}"')))
 
 
 def test_lint_says_what_retention_leaves_open():

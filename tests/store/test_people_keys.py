@@ -249,3 +249,26 @@ def test_a_damaged_key_fails_its_person_and_nobody_else_of_the_batch(engine, mak
     futures = [writer.commit([r.event(actor=person, subject=person)]) for person in (anna, bert, anna, bert)]
     failures = [future.exception(5) for future in futures]
     assert [failure is None for failure in failures] == [False, True, False, True]
+
+
+@given(plaintext=st.binary(max_size=200), data=st.data(), nobody=st.booleans())
+def test_what_needs_an_hours_key_too_opens_with_both_only_and_any_change_is_noticed(plaintext, data, nobody):
+    memory = Memory()
+    keys = ring_on(memory).subject_keys([JANE, "hour/2026-03-01T12"])
+    person, hour = None if nobody else keys[JANE], keys["hour/2026-03-01T12"]
+    sealed = hour.seal_with(person, plaintext, aad=b"row 1")
+    assert ring_on(memory).open(sealed, aad=b"row 1") == plaintext
+    again = ring_on(memory).reseal(sealed, aad=b"row 1", new_aad=b"row 2")
+    assert ring_on(memory).open(again, aad=b"row 2") == plaintext
+    place = data.draw(st.integers(0, len(sealed) - 1))
+    harm = data.draw(st.sampled_from(["flip", "cut"]))
+    changed = sealed[:place] if harm == "cut" else sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
+    with pytest.raises(IntegrityError):
+        ring_on(memory).open(changed, aad=b"row 1")
+    with pytest.raises(IntegrityError):
+        ring_on(memory).open(sealed, aad=b"row 2")
+    for lookup in ("hour/2026-03-01T12", *(() if nobody else (JANE,))):
+        left = Memory()
+        left.rows = {other: row for other, row in memory.rows.items() if other != lookup}
+        with pytest.raises(KeyDestroyed):
+            ring_on(left).open(sealed, aad=b"row 1")

@@ -82,6 +82,9 @@ ARTIFACT_REFUSED = _event(
 STORE_PRUNED = _event(
     "store.pruned", "Artifacts whose time was over were deleted; the counts and a hash of their ids remain."
 )
+STORE_SHREDDED = _event(
+    "store.shredded", "Keys of hours that are over were destroyed, so that no copy of what was to be shredded opens."
+)
 STORE_PRUNE_COMPLETED = _event("store.prune_completed", "A run of the retention job came to its end.")
 RETENTION_RECOMPUTED = _event(
     "retention.recomputed",

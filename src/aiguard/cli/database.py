@@ -115,7 +115,7 @@ def restore_check(*, path: Path, as_data: bool) -> None:
         raise SystemExit(1 if found.problems else 0)
     if found.part == "data":
         out(
-            f"{found.rows} kept contents and values: {found.opened} open with today's keys, {found.erased} are of erased people and open for nobody"
+            f"{found.rows} kept contents and values: {found.opened} open with today's keys, {found.erased} were erased or shredded and open for nobody"
         )
         if found.expired:
             out(f"{found.expired} are past their time: run `aiguard run-due` once it is restored")

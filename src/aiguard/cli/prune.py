@@ -69,6 +69,7 @@ def prune(*, dry_run: bool, token: str | None, confirm: int | None, ids: Path | 
                     "by_class": dict(done.by_class),
                     "batches": done.batches,
                     "erased": done.erased,
+                    "hour_keys": done.hour_keys,
                     "left": done.left,
                 }
             )
@@ -76,6 +77,10 @@ def prune(*, dry_run: bool, token: str | None, confirm: int | None, ids: Path | 
     else:
         classes = ", ".join(f"{count} {name}" for name, count in sorted(done.by_class.items()))
         out(f"deleted {done.deleted} expired artifacts" + (f" ({classes})" if classes else ""))
+        if done.hour_keys:
+            out(
+                f"destroyed the keys of {done.hour_keys} hours: no copy of what was to be shredded in them opens any more"
+            )
         out(f"evidence: aiguard explain {done.run_id}; certificate: aiguard retention certificate {done.run_id}")
     if not done.erased:
         err("warning: the database was being read, so its write-ahead log still holds old pages; run prune again")
@@ -155,8 +160,8 @@ def _show(plan: retention.Plan, *, as_data: bool) -> None:
         return
     for line in plan.lines:
         out(
-            f"{line.count:>8} {line.data_class} of {line.feature}, kept {line.retention} ({line.basis}; owner {line.owner}), "
-            f"expired {line.first_expired.date()} to {line.last_expired.date()}"
+            f"{line.count:>8} {line.data_class} of {line.feature}, kept {line.retention} ({line.basis}; owner {line.owner}; "
+            f"{line.mechanism}), expired {line.first_expired.date()} to {line.last_expired.date()}"
         )
     held = f" ({plan.held} of them have expired and are held)" if plan.held else ""
     out(f"{plan.expired} artifacts have expired, {plan.staying} stay{held}; nothing was deleted")

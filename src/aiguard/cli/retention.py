@@ -1,4 +1,4 @@
-"""``aiguard retention matrix|lint|status|runs|certificate|verify-certificate``: what is kept how long, and the proof that it goes."""
+"""``aiguard retention matrix|lint|status|runs|anonymised|certificate|verify-certificate``: what is kept how long, and the proof that it goes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence
 from aiguard.cli.output import console, err, fail, out
 from aiguard.policy import Policy, lint_retention, load_policy
-from aiguard.retention import certificates, duties, ledger
+from aiguard.retention import anonymised, certificates, duties, ledger
 from aiguard.retention.matrix import MatrixRow, matrix
-from aiguard.types import utc_now
+from aiguard.types import Sensitivity, utc_now
 
 _FILE = click.argument("file", required=False, type=click.Path(path_type=Path))
 _AS_JSON = click.option("--json", "as_data", is_flag=True, help="Print JSON.")
@@ -110,6 +110,20 @@ def runs(job: str | None, count: int, *, as_data: bool) -> None:
         else:
             told = ", ".join(f"{key} {value}" for key, value in run.outcome.items())
             out(f"{run.job:<10} {run.period:<34} {run.state:<8} tried {run.attempts}  {told}")
+
+
+@retention.command(name="anonymised")
+@_AS_JSON
+def show_anonymised(*, as_data: bool) -> None:
+    """What stays of what was anonymised: how many artifacts of which day, class, feature and sensitivity."""
+    with evidence() as (engine, _):
+        rows = [{**row, "sensitivity": Sensitivity(row["sensitivity"]).name.lower()} for row in anonymised(engine)]
+    for row in rows:
+        out(
+            json.dumps(row)
+            if as_data
+            else " ".join(f"{value:>8}" if name == "count" else f"{value:<12}" for name, value in row.items())
+        )
 
 
 @retention.command()

@@ -67,15 +67,17 @@ class Sealing:
         key = self.subjects.get(person)
         return person if key is None else key.name
 
-    def seal(self, plaintext: bytes, *, aad: bytes, subject: str) -> bytes:
-        """Seal with the key of the person whom it is about, or with the ring's where there is none."""
+    def seal(self, plaintext: bytes, *, aad: bytes, subject: str, hour: str = "") -> bytes:
+        """Seal with the key of the person whom it is about, or with the ring's where there is none; and with that of its last hour."""
         key = self.subjects.get(subject)
+        if hour and (shredded := self.subjects.get(hour)) is not None:
+            return shredded.seal_with(key, plaintext, aad=aad)
         return self.keyring.seal(plaintext, aad=aad) if key is None else key.seal(plaintext, aad=aad)
 
 
 def people_of(records: Sequence[Any]) -> list[str]:
-    """The people whom records name, each once."""
-    named = [getattr(record, role, "") for record in records for role in ("actor", "subject")]
+    """The people whom records name, and the hours in which they expire, each once: whose keys are needed."""
+    named = [getattr(record, role, "") for record in records for role in ("actor", "subject", "hour_key")]
     return [person for person in dict.fromkeys(named) if person and not isinstance(person, KnownName)]
 
 

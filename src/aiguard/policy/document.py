@@ -24,6 +24,7 @@ from aiguard.policy.models import (
     Name,
     OnTimeout,
     Pattern,
+    PayloadRule,
     PolicyException,
     Rates,
     RecognizerRule,
@@ -132,7 +133,7 @@ class Retention(Model):
     metadata: RetentionRule | None = None
     embedding: RetentionRule | None = None
     eval: RetentionRule | None = None
-    audit_payload: RetentionRule | None = None
+    audit_payload: PayloadRule | None = None
     overrides: tuple[RetentionOverride, ...] = ()
 
 

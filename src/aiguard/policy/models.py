@@ -260,6 +260,12 @@ class RetentionRule(Model):
         return data
 
 
+class PayloadRule(RetentionRule):
+    """How long what events say is kept. It goes with its salt, and the event stays: there is no other way for it to end."""
+
+    mechanism: Literal["delete"]
+
+
 class RetentionOverride(RetentionRule):
     """Another rule for a part of one data class. All selectors that are given have to fit; the first that fits counts."""
 
@@ -273,6 +279,8 @@ class RetentionOverride(RetentionRule):
     def _selects(self) -> Self:
         if self.feature is None and self.tenant is None and self.sensitivity is None:
             raise ValueError("selects nothing: give feature, tenant or sensitivity, or change [retention.<class>]")
+        if self.data_class == "audit_payload":
+            raise ValueError("the log has one rule for all of it: change [retention.audit_payload]")
         return self
 
     def fits(self, data_class: str, feature: str, tenant: str | None, sensitivity: Sensitivity) -> bool:

@@ -3,7 +3,8 @@
 Law of this folder: an artifact is deleted in the same transaction that records its deletion, so there is never one
 without the other; and only what has expired by the given ``now`` is touched.
 
-``planning`` counts what has expired and ``pruning`` deletes it, ``holds`` keeps what a matter needs, ``tables`` is what is remembered.
+``planning`` counts what has expired and ``pruning`` deletes it at a ``pace``, in the way that its rule says (``removal``, ``shredding``);
+``holds`` keeps what a matter needs, ``tables`` is what is remembered.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from aiguard.retention.extent import Extent, extent
 from aiguard.retention.holds import HoldRefused, HoldScope, PlacedHold, holds, place, release
 from aiguard.retention.people import Person, find_person, meet_person
 from aiguard.retention.planning import Plan, PlanDrifted, PlanLine, confirmed, plan
-from aiguard.retention.pruning import Gone, Pruned, prune
-from aiguard.retention.tables import Erasure, Hold, JobRun, Latch
+from aiguard.retention.pruning import Pruned, prune
+from aiguard.retention.removal import Gone, anonymised
+from aiguard.retention.tables import AnonymisedCount, Erasure, Hold, JobRun, Latch
 
 __all__ = [
+    "AnonymisedCount",
     "Backups",
     "Erasure",
     "ErasureReport",
@@ -44,6 +47,7 @@ __all__ = [
     "PlanDrifted",
     "PlanLine",
     "Pruned",
+    "anonymised",
     "confirm",
     "confirmed",
     "erase",

@@ -37,8 +37,9 @@ from aiguard.retention.erasing import resume
 from aiguard.retention.evidence import ids_root, instant
 from aiguard.retention.holds import is_held
 from aiguard.retention.planning import plan
-from aiguard.retention.pruning import Gone, prune
+from aiguard.retention.pruning import prune
 from aiguard.retention.recompute import recompute
+from aiguard.retention.removal import Gone
 from aiguard.store import SubjectKeyRing, VaultEntry
 from aiguard.store.tables import Artifact, artifact_aad
 from aiguard.types import AuditRecord, Clock, new_id, utc_now
@@ -194,6 +195,7 @@ def _prune(
         "deleted": done.deleted - len(planted),
         "batches": done.batches,
         "erased": done.erased,
+        "hour_keys": done.hour_keys,
         "left": done.left,
     }
 

@@ -39,7 +39,7 @@ class Gait:
 GAITS: Final = MappingProxyType(
     {
         "sqlite": Gait(rows=500, turn=0.004, rest=2.5, smallest=20),
-        "postgresql": Gait(rows=2_000, turn=0.015, rest=5.0, smallest=200),
+        "postgresql": Gait(rows=4_000, turn=0.015, rest=5.0, smallest=200),
     }
 )
 """Measured with ``make bench PART=store``: writers' p99 within twice of what it is without a run."""

@@ -9,6 +9,8 @@ once.
 A run watches what its batches take and whether others write to the log, and keeps out of their way (``pace``). The rows are
 deleted before the event is appended, so that the log's lock is held for the shortest time.
 
+What ends by ``crypto-shred`` loses its key as well (``shredding``), and of what ends by ``anonymise`` a count stays (``removal``).
+
 On SQLite freed bytes are overwritten (``secure_delete``) and the write-ahead log is moved into the file and cut at the
 end, so the ciphertext is in neither.
 """
@@ -17,24 +19,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    String,
-    Table,
-    delete,
-    func,
-    literal_column,
-    select,
-    type_coerce,
-)
+from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.audit import AuditEvent, append
@@ -45,6 +36,9 @@ from aiguard.retention.evidence import ids_root, instant
 from aiguard.retention.holds import latch
 from aiguard.retention.pace import GAITS, PAUSE, Pace
 from aiguard.retention.planning import due, require_zone
+from aiguard.retention.removal import Gone, remove
+from aiguard.retention.shredding import Shredded, shred
+from aiguard.store import SubjectKeyRing
 from aiguard.store.tables import Artifact
 from aiguard.types import AuditRecord, Clock, KeyRing, new_id, utc_now
 
@@ -58,7 +52,6 @@ COUNTED: Final = 10_000
 """How far is counted what is left: whether there is anything matters, not how many millions."""
 
 _ARTIFACTS: Final = cast("Table", Artifact.__table__)
-_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S.%f"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,18 +66,10 @@ class Pruned:
     by_class: MappingProxyType[str, int]
     batches: int
     erased: bool
+    hour_keys: int = 0
+    """Keys of hours that were destroyed, so that no copy of what was to be shredded opens any more."""
     left: int = 0
     """Rows that are due all the same, counted up to 10,000: others had them locked to the end, or the run was told to stop."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Gone:
-    """One batch: sorted ids, counts by class, and the range of expiry times."""
-
-    ids: Sequence[str]
-    classes: Counter[str]
-    first_expired: datetime
-    last_expired: datetime
 
 
 def prune(
@@ -137,8 +122,9 @@ def prune(
     try:
         run.through()
         left = run.left()
+        shredded = run.shred(keyring)
         erased = checkpoint(engine)
-        run.conclude(left)
+        run.conclude(left, shredded)
     except SQLAlchemyError as error:
         raise as_store_error(error, "deleted by this batch") from None
     return Pruned(
@@ -148,6 +134,7 @@ def prune(
         batches=run.batches,
         erased=erased,
         left=left,
+        hour_keys=shredded.keys,
     )
 
 
@@ -190,7 +177,7 @@ class _Run:
         with writing(self.engine) as connection:
             started = time.monotonic()
             latch(connection, alone=False)
-            gone = _delete(connection, due(connection, self.now, self.rules), after, size)
+            gone = remove(connection, due(connection, self.now, self.rules), after, size)
             if gone is None:
                 return None
             worked = time.monotonic() - started
@@ -225,7 +212,13 @@ class _Run:
             rows = select(_ARTIFACTS.c.id).where(*due(connection, self.now, self.rules)).limit(COUNTED)
             return int(connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one())
 
-    def conclude(self, left: int) -> None:
+    def shred(self, keyring: KeyRing) -> Shredded:
+        """Destroy the keys of hours that are over, now that their rows are gone."""
+        if not isinstance(keyring, SubjectKeyRing):
+            return Shredded()
+        return shred(self.engine, keyring, self.now, run_id=self.id, at=self.clock())
+
+    def conclude(self, left: int, shredded: Shredded) -> None:
         """Say that the run came to its end, also when there was nothing to do: that the job runs is evidence too."""
         payload = {
             "count": self.deleted,
@@ -233,6 +226,7 @@ class _Run:
             "batches": self.batches,
             "cutoff": instant(self.now),
             **({"left": left} if left else {}),
+            **({"hour_keys": shredded.keys, "hour_keys_needed": shredded.needed} if shredded != Shredded() else {}),
         }
         with writing(self.engine) as connection:
             append(connection, [self._event("store.prune_completed", payload)], self.sealing)
@@ -248,57 +242,10 @@ def _said(gone: Gone, batch: int, now: datetime) -> dict[str, Any]:
     return {
         "count": len(gone.ids),
         "classes": dict(sorted(gone.classes.items())),
+        "mechanisms": dict(sorted(gone.mechanisms.items())),
         "first_expired": instant(gone.first_expired),
         "last_expired": instant(gone.last_expired),
         "ids_root": ids_root(gone.ids),
         "batch": batch,
         "cutoff": instant(now),
     }
-
-
-def _delete(
-    connection: Connection, which: Sequence[ColumnElement[bool]], after: datetime | None, size: int
-) -> Gone | None:
-    """Delete the ``size`` rows that expired first from ``after`` on. By their place in the table: no second look-up by id.
-
-    Beginning at ``after`` and not at the oldest row keeps a long transaction elsewhere from making every batch walk over
-    all the rows that are already deleted.
-    """
-    c = _ARTIFACTS.c
-    place: ColumnElement[Any] = literal_column("ctid" if connection.dialect.name == "postgresql" else "rowid")
-    ripe = select(place).where(*which).order_by(c.expires_at).limit(size)
-    if after is not None:
-        ripe = ripe.where(c.expires_at >= after)
-    if connection.dialect.name == "postgresql":
-        return _on_postgresql(connection, place, ripe.with_for_update(skip_locked=True))
-    returned = (c.id, c.data_class, type_coerce(c.expires_at, String))  # thousands of times that are not looked at
-    rows = connection.execute(delete(_ARTIFACTS).where(place.in_(ripe)).returning(*returned)).all()
-    if not rows:
-        return None
-    ids, classes, times = zip(*rows, strict=True)
-    return Gone(
-        ids=sorted(ids), classes=Counter(classes), first_expired=_read(min(times)), last_expired=_read(max(times))
-    )
-
-
-def _on_postgresql(connection: Connection, place: ColumnElement[Any], ripe: Any) -> Gone | None:
-    """Two runs share the work: each takes rows that the other has not locked. Counting is the server's."""
-    c = _ARTIFACTS.c
-    which = place == func.any(func.array(ripe.scalar_subquery()))
-    went = delete(_ARTIFACTS).where(which).returning(c.id, c.data_class, c.expires_at).cte("went")
-    w = went.c
-    query = select(w.data_class, func.min(w.expires_at), func.max(w.expires_at), func.array_agg(w.id))
-    rows = connection.execute(query.group_by(w.data_class)).all()
-    if not rows:
-        return None
-    names, firsts, lasts, ids = zip(*rows, strict=True)
-    return Gone(
-        ids=sorted(id for some in ids for id in some),
-        classes=Counter({name: len(some) for name, some in zip(names, ids, strict=True)}),
-        first_expired=min(firsts),
-        last_expired=max(lasts),
-    )
-
-
-def _read(stored: str) -> datetime:
-    return datetime.strptime(stored, _TIME_FORMAT).replace(tzinfo=UTC)

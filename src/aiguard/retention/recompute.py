@@ -24,10 +24,11 @@ from aiguard.db.failures import as_store_error
 from aiguard.db.writer import Sealing
 from aiguard.errors import IntegrityError
 from aiguard.policy import Policy
-from aiguard.store import SubjectKeyRing
-from aiguard.store.datakeys import KEY_ID_BYTES
+from aiguard.retention.holds import latch
+from aiguard.retention.shredding import missing
+from aiguard.store import DataKey, SubjectKeyRing
 from aiguard.store.tables import Artifact, artifact_aad
-from aiguard.types import AuditRecord, KeyRing, Sensitivity, new_id
+from aiguard.types import AuditRecord, KeyRing, Sensitivity, hour_key, new_id
 
 BATCH: Final = 200
 """Rows of one transaction."""
@@ -76,42 +77,11 @@ def recompute(
     try:
         others = _others(engine, policy.retention_hash)
         while others and (rows := _outdated(engine, others, after)):
-            changes, seen = [], []
-            for row in rows:
-                rule = policy.retention_for(
-                    row["data_class"],
-                    feature=row["feature"],
-                    tenant=tenants.get(row["tenant"]),
-                    sensitivity=Sensitivity(row["sensitivity"]),
-                )
-                if rule is None:
-                    uncovered += 1
-                    seen.append(row["id"])
-                    continue
-                terms = {
-                    "expires_at": row["created_at"] + rule.duration,
-                    "basis": rule.basis,
-                    "owner": rule.owner,
-                    "mechanism": str(rule.mechanism),
-                    "retention": rule.written or str(rule.duration),
-                    "retention_hash": policy.retention_hash,
-                }
-                try:
-                    content = _resealed(keyring, row, {**row, **terms})
-                except IntegrityError:
-                    unreadable += 1
-                    seen.append(row["id"])
-                    continue
-                terms["content"] = content
-                changes.append({"row_id": row["id"], **{f"new_{name}": value for name, value in terms.items()}})
+            step = _step(engine, keyring, policy, rows, tenants)
+            changed, uncovered, unreadable = (
+                changed + step.changed, uncovered + step.uncovered, unreadable + step.unreadable,
+            )  # fmt: skip
             after = rows[-1]["id"]
-            with writing(engine) as connection:
-                if changes:
-                    connection.execute(_CHANGE, changes)
-                if seen:
-                    looked_at = update(_ARTIFACTS).where(_ARTIFACTS.c.id.in_(seen))
-                    connection.execute(looked_at.values(retention_hash=policy.retention_hash))
-            changed += len(changes)
             if progress is not None:
                 progress(len(rows))
         if changed:
@@ -141,13 +111,75 @@ def _outdated(engine: Engine, others: Sequence[str], after: str) -> list[dict[st
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _resealed(keyring: KeyRing, old: Mapping[str, Any], new: Mapping[str, Any]) -> bytes:
-    """The content under its new terms, with the key that sealed it before."""
+def _step(
+    engine: Engine, keyring: KeyRing, policy: Policy, rows: Sequence[Mapping[str, Any]], tenants: Mapping[str, str]
+) -> Recomputed:
+    """One transaction. It begins anew when a key of an hour was destroyed before it was committed."""
+    while True:
+        terms = {row["id"]: _terms(policy, row, tenants) for row in rows}
+        hours = _hours(keyring, [each for each in terms.values() if each is not None])
+        changes: list[dict[str, Any]] = []
+        unreadable: list[str] = []
+        for row in rows:
+            new = terms[row["id"]]
+            if new is None:
+                continue
+            hour = hours.get(hour_key(new["mechanism"], new["expires_at"]))
+            try:
+                content = _resealed(keyring, row, {**row, **new}, hour)
+            except IntegrityError:
+                unreadable.append(row["id"])
+                continue
+            changes.append(
+                {"row_id": row["id"], "new_content": content, **{f"new_{name}": value for name, value in new.items()}}
+            )
+        seen = [*unreadable, *(id for id, new in terms.items() if new is None)]
+        with writing(engine) as connection:
+            latch(connection, alone=False)
+            if hours and missing(cast("SubjectKeyRing", keyring), hours, [key.id for key in hours.values()]):
+                cast("SubjectKeyRing", keyring).forget()
+                continue
+            if changes:
+                connection.execute(_CHANGE, changes)
+            if seen:
+                looked_at = update(_ARTIFACTS).where(_ARTIFACTS.c.id.in_(seen))
+                connection.execute(looked_at.values(retention_hash=policy.retention_hash))
+        uncovered = len(seen) - len(unreadable)
+        return Recomputed(run_id="", changed=len(changes), uncovered=uncovered, unreadable=len(unreadable))
+
+
+def _terms(policy: Policy, row: Mapping[str, Any], tenants: Mapping[str, str]) -> dict[str, Any] | None:
+    """What the rules in force say about a row; None where none covers it."""
+    rule = policy.retention_for(
+        row["data_class"],
+        feature=row["feature"],
+        tenant=tenants.get(row["tenant"]),
+        sensitivity=Sensitivity(row["sensitivity"]),
+    )
+    if rule is None:
+        return None
+    return {
+        "expires_at": row["created_at"] + rule.duration,
+        "basis": rule.basis,
+        "owner": rule.owner,
+        "mechanism": str(rule.mechanism),
+        "retention": rule.written or str(rule.duration),
+        "retention_hash": policy.retention_hash,
+    }
+
+
+def _hours(keyring: KeyRing, terms: Sequence[Mapping[str, Any]]) -> Mapping[str, DataKey]:
+    """The keys of the hours in which rows expire that end by crypto-shredding."""
+    wanted = {hour_key(each["mechanism"], each["expires_at"]) for each in terms} - {""}
+    return keyring.subject_keys(sorted(wanted)) if wanted and isinstance(keyring, SubjectKeyRing) else {}
+
+
+def _resealed(keyring: KeyRing, old: Mapping[str, Any], new: Mapping[str, Any], hour: DataKey | None) -> bytes:
+    """The content under its new terms, with the key of the same person."""
     sealed: bytes = old["content"]
-    content = keyring.open(sealed, aad=artifact_aad(old))
-    if isinstance(keyring, SubjectKeyRing) and keyring.is_persons(sealed):
-        return keyring.key_of(sealed[1 : 1 + KEY_ID_BYTES]).seal(content, aad=artifact_aad(new))
-    return keyring.seal(content, aad=artifact_aad(new))
+    if isinstance(keyring, SubjectKeyRing):
+        return keyring.reseal(sealed, aad=artifact_aad(old), new_aad=artifact_aad(new), hour=hour)
+    return keyring.seal(keyring.open(sealed, aad=artifact_aad(old)), aad=artifact_aad(new))
 
 
 def _tell(

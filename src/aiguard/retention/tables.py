@@ -1,11 +1,11 @@
-"""What retention remembers: legal holds, the runs of its jobs, and erasures."""
+"""What retention remembers: legal holds, the runs of its jobs, erasures, and counts of what was anonymised."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import JSON, Boolean, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Integer, SmallInteger, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.db.base import PREFIX, Base, UtcTime
@@ -87,7 +87,24 @@ class Erasure(Base):
     """Provider to ``pending``, ``confirmed`` or ``unverifiable``."""
 
 
+class AnonymisedCount(Base):
+    """What stays of artifacts whose rule says ``anonymise``: how many there were, with nothing that leads to anybody.
+
+    One row for each day of creation, class, feature and sensitivity; nobody's name, tenant, decision, time of day or text.
+    """
+
+    __tablename__ = f"{PREFIX}anonymised"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    """UTC, as ``2026-03-01``."""
+    data_class: Mapped[str] = mapped_column(String(64), primary_key=True)
+    feature: Mapped[str] = mapped_column(String(128), primary_key=True)
+    sensitivity: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(BigInteger)
+
+
 HOLDS: Final = cast("Table", Hold.__table__)
 LATCH: Final = cast("Table", Latch.__table__)
 RUNS: Final = cast("Table", JobRun.__table__)
 ERASURES: Final = cast("Table", Erasure.__table__)
+ANONYMISED: Final = cast("Table", AnonymisedCount.__table__)

@@ -6,6 +6,10 @@ alone: destroy it, and nobody who holds the data, the master keys and the id can
 
 A sealed value is ``version 2 (1 byte) ‖ key id (8) ‖ nonce (12) ‖ ciphertext ‖ tag (16)``: AES-256-GCM with a random nonce under a
 subkey of the person's key (HKDF-Expand of RFC 5869), which one person's records do not exhaust (2**32).
+
+What ends by crypto-shredding needs a second key: that of the hour in which it expires, which is in the same store, belongs to everybody,
+and is destroyed when the hour is over. Such a value is ``version 3 (1 byte) ‖ id of the hour's key (8) ‖ id of the person's key, or zeros (8) ‖
+nonce (12) ‖ ciphertext ‖ tag (16)``, under ``HMAC-SHA256(hour's secret, person's secret)``: without either nobody opens it.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from aiguard.errors import AIGuardError, IntegrityError, StoreUnavailable
-from aiguard.types import Clock, KeyRing, utc_now
+from aiguard.types import Clock, KeyRing, SubjectKey, utc_now
 
 CACHE_SECONDS: Final = 5.0
 """How long a process uses a key without asking the key store again: an erasure is in force everywhere after this."""
@@ -38,9 +42,12 @@ CACHE_SIZE: Final = 20_000
 KEY_BYTES: Final = 32
 KEY_ID_BYTES: Final = 8
 _VERSION = b"\x02"
+_SHARED = b"\x03"
+_NOBODY = bytes(KEY_ID_BYTES)
 _NONCE_BYTES = 12
 _HEADER_BYTES = 1 + KEY_ID_BYTES
 _SHORTEST = _HEADER_BYTES + _NONCE_BYTES + 16
+_SHARED_HEADER_BYTES = 1 + 2 * KEY_ID_BYTES
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -120,14 +127,34 @@ class DataKey:
 
     def open(self, ciphertext: bytes, *, aad: bytes) -> bytes:
         """The plaintext, or :class:`~aiguard.errors.IntegrityError`."""
-        nonce, rest = (
-            ciphertext[_HEADER_BYTES : _HEADER_BYTES + _NONCE_BYTES],
-            ciphertext[_HEADER_BYTES + _NONCE_BYTES :],
-        )
-        try:
-            return self._cipher.decrypt(nonce, rest, self._header + aad)
-        except InvalidTag:
-            raise IntegrityError("The ciphertext was altered, or belongs to another record.") from None
+        return _decrypted(self._cipher, ciphertext, _HEADER_BYTES, aad)
+
+    def seal_with(self, other: SubjectKey | None, plaintext: bytes, *, aad: bytes) -> bytes:
+        """Encrypt under this key, which is an hour's, and that of a person, if there is one: both are needed to open it."""
+        header = _SHARED + self.id + (_NOBODY if other is None else cast("DataKey", other).id)
+        nonce = os.urandom(_NONCE_BYTES)
+        return header + nonce + self._shared_with(other).encrypt(nonce, plaintext, header + aad)
+
+    def open_with(self, other: SubjectKey | None, ciphertext: bytes, *, aad: bytes) -> bytes:
+        """What :meth:`seal_with` sealed, or :class:`~aiguard.errors.IntegrityError`."""
+        return _decrypted(self._shared_with(other), ciphertext, _SHARED_HEADER_BYTES, aad)
+
+    def _shared_with(self, other: SubjectKey | None) -> AESGCM:
+        theirs = b"" if other is None else other.derive("shared seal")
+        return AESGCM(hmac.digest(self.derive("shared seal"), theirs, "sha256"))
+
+
+def _decrypted(cipher: AESGCM, ciphertext: bytes, header: int, aad: bytes) -> bytes:
+    nonce, rest = ciphertext[header : header + _NONCE_BYTES], ciphertext[header + _NONCE_BYTES :]
+    try:
+        return cipher.decrypt(nonce, rest, ciphertext[:header] + aad)
+    except InvalidTag:
+        raise IntegrityError("The ciphertext was altered, or belongs to another record.") from None
+
+
+def hour_key_id(ciphertext: bytes) -> bytes | None:
+    """The id of the hour's key that a sealed value needs, from its first nine bytes; None where it needs none."""
+    return ciphertext[1:_HEADER_BYTES] if ciphertext[:1] == _SHARED else None
 
 
 def _expand(key: bytes, purpose: bytes) -> bytes:
@@ -224,15 +251,34 @@ class SubjectKeyRing:
             IntegrityError: altered, truncated, another ``aad``, or a master key is missing.
             StoreUnavailable: the key store cannot be asked.
         """
-        if ciphertext[:1] != _VERSION:
+        version = ciphertext[:1]
+        if version not in (_VERSION, _SHARED):
             return self.master.open(ciphertext, aad=aad)
-        if len(ciphertext) < _SHORTEST:
+        if len(ciphertext) < (_SHORTEST if version == _VERSION else _SHORTEST + KEY_ID_BYTES):
             raise IntegrityError("The ciphertext is truncated.")
-        return self.key_of(ciphertext[1:_HEADER_BYTES]).open(ciphertext, aad=aad)
+        key = self.key_of(ciphertext[1:_HEADER_BYTES])
+        if version == _VERSION:
+            return key.open(ciphertext, aad=aad)
+        return key.open_with(self._person_of(ciphertext), ciphertext, aad=aad)
 
-    def is_persons(self, ciphertext: bytes) -> bool:
-        """Whether a person's key sealed it."""
-        return ciphertext[:1] == _VERSION
+    def reseal(self, ciphertext: bytes, *, aad: bytes, new_aad: bytes, hour: SubjectKey | None = None) -> bytes:
+        """The same content bound to ``new_aad``, with the key of the same person, and with an hour's if one is given.
+
+        Raises what :meth:`open` does.
+        """
+        plaintext = self.open(ciphertext, aad=aad)
+        person = self._person_of(ciphertext)
+        if hour is not None:
+            return hour.seal_with(person, plaintext, aad=new_aad)
+        return self.master.seal(plaintext, aad=new_aad) if person is None else person.seal(plaintext, aad=new_aad)
+
+    def _person_of(self, ciphertext: bytes) -> DataKey | None:
+        """The key of the person whom a sealed value is about; None where it is about nobody."""
+        version = ciphertext[:1]
+        if version == _VERSION:
+            return self.key_of(ciphertext[1:_HEADER_BYTES])
+        id = ciphertext[_HEADER_BYTES:_SHARED_HEADER_BYTES]
+        return self.key_of(id) if version == _SHARED and id != _NOBODY else None
 
     def pseudonym(self, kind: str, value: str) -> str:
         """The ring's own keyed name; for people it is the lookup of their key."""
@@ -245,8 +291,8 @@ class SubjectKeyRing:
             row = self.store.by_id(key_id)
             if row is None:
                 raise KeyDestroyed(
-                    f"The key {key_id.hex()} is not in the key store: the person was erased, or AIGUARD_KEY_STORE_URL names "
-                    "another store."
+                    f"The key {key_id.hex()} is not in the key store: the person was erased, the time of what was to be shredded "
+                    "is over, or AIGUARD_KEY_STORE_URL names another store."
                 )
             key = self._keep(row, self._monotonic())
         return key

@@ -23,13 +23,14 @@ from aiguard.db.engine import checkpoint, reading, schema_of, writing
 from aiguard.db.failures import as_store_error
 from aiguard.errors import SchemaRevisionError
 from aiguard.store.datakeys import KeyWrapper, WrappedKey, wrapping_aad
+from aiguard.types import HOUR_KEYS
 
 BATCH: Final = 400
 """Keys of one statement: SQLite takes 999 parameters in the oldest version that is supported."""
 
 
 class DataKeyRow(Base):
-    """A person's key, wrapped. ``lookup`` is a keyed pseudonym that stands in no other table."""
+    """A person's key, wrapped, or an hour's. ``lookup`` is a keyed pseudonym that stands in no other table, or the hour."""
 
     __tablename__ = f"{PREFIX}data_keys"
 
@@ -114,6 +115,12 @@ class KeyStore:
             return connection.execute(statement).rowcount
         with _told("deleted"), writing(self.engine) as own:
             return own.execute(statement).rowcount
+
+    def hours(self) -> list[WrappedKey]:
+        """The keys of hours: what ends by crypto-shredding needs them; oldest first."""
+        query = select(_KEYS).where(_KEYS.c.lookup.startswith(HOUR_KEYS, autoescape=True)).order_by(_KEYS.c.lookup)
+        with _told("read"), reading(self.engine) as connection:
+            return [WrappedKey(**row) for row in connection.execute(query).mappings()]
 
     def scrub(self) -> bool:
         """Remove the bytes of deleted keys from the files, as far as the database can; False when readers were in the way."""

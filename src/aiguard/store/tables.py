@@ -74,7 +74,7 @@ def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
     row["sensitivity"] = int(record.sensitivity)
     # A lone surrogate is kept as it is: it can stand in a model's answer, and losing the record would lose evidence.
     content = record.content.encode("utf-8", "surrogatepass")
-    row["content"] = sealing.seal(content, aad=artifact_aad(row), subject=record.subject)
+    row["content"] = sealing.seal(content, aad=artifact_aad(row), subject=record.subject, hour=record.hour_key)
     return row
 
 

@@ -26,14 +26,17 @@ _VERSION: Final = b"\x01"
 
 
 def key_usage(engine: Engine, key_store: KeyStore) -> Mapping[str, Mapping[str, int]]:
-    """How much each master key seals, by its public id: people's keys it wraps (``people``), and rows by table.
+    """How much each master key seals, by its public id: people's keys it wraps (``people``), those of ``hours``, and rows by table.
 
     Reads every row once.
 
     Raises:
         StoreUnavailable: a database cannot be read.
     """
-    found: dict[str, Counter[str]] = {kek: Counter(people=count) for kek, count in key_store.counts().items()}
+    hours = Counter(key.kek for key in key_store.hours())
+    found: dict[str, Counter[str]] = {
+        kek: +Counter(people=count - hours[kek], hours=hours[kek]) for kek, count in key_store.counts().items()
+    }
     for name, sealed in _SEALED:
         rows = table(f"{PREFIX}{name}", column(sealed, LargeBinary))
         header = func.substr(rows.c[sealed], 1, _HEADER_BYTES, type_=LargeBinary)
