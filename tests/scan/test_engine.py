@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from operator import attrgetter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -97,15 +98,25 @@ def test_a_plain_value_beside_an_encoded_blank_is_not_widened() -> None:
     assert spans("/s?q=a%20b&m=jo@ex.com", mail) == [("MAIL", "jo@ex.com")]
 
 
-@pytest.mark.parametrize("which", ["_patterns", "_words._filter", "_alone"])
-def test_a_scan_that_did_not_happen_is_a_refusal(which: str) -> None:
-    engine = Engine([WORD, replace(WORD, name="alone", base_score=0.1, alone_score=0.6)])
+@pytest.mark.parametrize(
+    "which",
+    [
+        lambda engine: engine._patterns._parts[0][1],
+        lambda engine: engine._patterns._parts[1][1],
+        lambda engine: engine._words._filter,
+        lambda engine: engine._alone,
+    ],
+    ids=["patterns with edges", "patterns without", "words", "whole texts"],
+)
+def test_a_scan_that_did_not_happen_is_a_refusal(which: Callable[[Engine], Any]) -> None:
+    others = replace(WORD, name="alone", base_score=0.1, alone_score=0.6), replace(WORD, name="named", boundary=False)
+    engine = Engine([WORD, *others])
 
     class Broken:
         def Match(self, data: bytes) -> None:  # noqa: N802 - RE2's name
             return None
 
-    attrgetter(which)(engine)._set = Broken()
+    which(engine)._set = Broken()
     with pytest.raises(ScanFailed):
         engine.detect("secret")
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiguard.errors import AIGuardError
 from aiguard.scan.encoded import TRIGGER, Segment, segments
-from aiguard.scan.prefilter import Overflow, Prefilter, Words, coarse
+from aiguard.scan.prefilter import Overflow, Parted, Prefilter, Words, coarse
 from aiguard.scan.program import Search, searcher
 from aiguard.scan.recognizer import Recognizer, RecognizerError, compile_pattern
 from aiguard.scan.views import Reading, compacted, readings
@@ -147,22 +147,23 @@ class Engine:
         automaton; so those recognizers are looked up by their words.
         """
         strong: dict[bytes, list[_Compiled]] = {}
+        named: dict[bytes, list[_Compiled]] = {}
         alone: dict[bytes, list[_Compiled]] = {}
         worded: dict[tuple[str, ...], list[_Compiled]] = {}
         self._longest_alone = 0
         for compiled in self._compiled:
             recognizer = compiled.recognizer
             if recognizer.base_score >= self._threshold:
-                strong.setdefault(coarse(recognizer.pattern), []).append(compiled)
+                (strong if recognizer.boundary else named).setdefault(coarse(recognizer.pattern), []).append(compiled)
                 continue
             if recognizer.context and recognizer.context_score >= self._threshold:
                 worded.setdefault(recognizer.context, []).append(compiled)
             if recognizer.alone_score >= self._threshold:
                 alone.setdefault(coarse(recognizer.pattern), []).append(compiled)
                 self._longest_alone = max(self._longest_alone, recognizer.max_length)
-        self._by_pattern = tuple(strong.values())
-        self._encoded = len(strong)
-        self._patterns = Prefilter([*strong, TRIGGER.encode()])
+        self._by_pattern = ((), *strong.values(), *named.values())
+        # What has no edges of its own is what a name gives away; together they are far dearer than one after the other.
+        self._patterns = Parted([TRIGGER.encode(), *strong], [*named])
         self._by_word = tuple(worded.values())
         self._words = Words(worded)
         self._by_alone = tuple(alone.values())
@@ -322,10 +323,10 @@ class Engine:
         alone = self._standing_alone(data) if 0 < size <= self._longest_alone else ()
         if not (hits or said or by_key or alone):
             return False
-        encoded = self._encoded in hits
+        encoded = 0 in hits
         offsets = None if ascii_only else _Offsets(data)
         same = view.text is view.original
-        searched = [compiled for index in hits if index < self._encoded for compiled in self._by_pattern[index]]
+        searched = [compiled for index in hits for compiled in self._by_pattern[index]]
         if said or by_key or alone:
             searched = list(dict.fromkeys((*searched, *said, *by_key, *alone)))
         for compiled in searched:

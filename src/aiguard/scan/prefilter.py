@@ -1,4 +1,4 @@
-"""Which recognizers can find anything in a text: two RE2 sets, each kept small enough to stay fast on text never seen before.
+"""Which recognizers can find anything in a text: RE2 sets, each kept small enough to stay fast on text never seen before.
 
 RE2 builds the states of a set's automaton as texts call for them. What every pattern counts and every word boundary
 multiplies the states there can be, and beyond its memory budget a set begins again from nothing, over and over: the exact
@@ -59,6 +59,31 @@ class Prefilter:
         if len(found) == 1:
             return []
         return [index for index in found if index != self._sentinel]
+
+
+class Parted:
+    """Several :class:`Prefilter` as one, for patterns that would multiply each other's states in a single automaton.
+
+    What is found by a name before it keeps a state alive from the name on, in every text that says ``key`` or ``token``; in one set
+    with hundreds of shapes those states are multiplied with theirs, and on varied text the set cost 1 µs a character instead of 0.02.
+    """
+
+    def __init__(self, *groups: Sequence[bytes]) -> None:
+        self._parts: list[tuple[int, Prefilter]] = []
+        first = 0
+        for group in groups:
+            if group:
+                self._parts.append((first, Prefilter(group)))
+            first += len(group)
+
+    def hits(self, data: bytes) -> list[int]:
+        """Indices into the groups one after another. Raises :class:`Overflow`."""
+        found: list[int] = []
+        for first, part in self._parts:
+            hits = part.hits(data)
+            if hits:
+                found += [first + index for index in hits] if first else hits
+        return found
 
 
 class Words:

@@ -12,6 +12,25 @@ from typing import Final
 _DOCUMENT: Final = (7, 3, 1)
 
 
+_MULTIPLIED: Final = (
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 3, 4, 0, 6, 7, 8, 9, 5), (2, 3, 4, 0, 1, 7, 8, 9, 5, 6), (3, 4, 0, 1, 2, 8, 9, 5, 6, 7),
+    (4, 0, 1, 2, 3, 9, 5, 6, 7, 8), (5, 9, 8, 7, 6, 0, 4, 3, 2, 1), (6, 5, 9, 8, 7, 1, 0, 4, 3, 2), (7, 6, 5, 9, 8, 2, 1, 0, 4, 3),
+    (8, 7, 6, 5, 9, 3, 2, 1, 0, 4), (9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+)  # fmt: skip
+_PERMUTED: Final = (
+    "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258",
+)  # fmt: skip
+
+
+def aadhaar(text: str) -> bool:
+    """Indian Aadhaar number: J. Verhoeff's check over the dihedral group D5, and no palindrome."""
+    digits = _digits(text)
+    total = 0
+    for index, digit in enumerate(reversed(digits)):
+        total = _MULTIPLIED[total][int(_PERMUTED[index % 8][digit])]
+    return total == 0 and len(digits) == 12 and digits != digits[::-1] and len(set(digits)) > 2
+
+
 def luhn(text: str) -> bool:
     """The mod 10 check of ISO/IEC 7812-1, annex B, over the digits of ``text``."""
     total = 0

@@ -91,7 +91,7 @@ _PLACES: Final = (
         password_value, "how people write a name and a password", "ID/PW: joe / Zx81kk!2", "login / password: see / intranet",
     ),
     (
-        "secretargument",
+        "secret_argument",
         (r"(?i)\b(?:client|connect|auth|authenticate|login|configure|openai|anthropic|cohere|mistral|groq|together|replicate|pinecone|set_?(?:api_?)?(?:key|token))"
         r"\([ ]?(?:[a-z_]{0,20}[ ]?=[ ]?)?[\"']([A-Za-z0-9_\-]{30,120})[\"']"),
         _random, "the first argument of a client of an API", "co = cohere.Client('s0gNTkqXI5tJowNGGjKTm7HTT17mK8bOQmXfipEK')", "client('documents-of-the-year-before-last')",

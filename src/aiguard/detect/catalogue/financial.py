@@ -25,17 +25,15 @@ IBAN_LENGTHS: Final = {
 }  # fmt: skip
 
 
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""A digit -> the cross total of its double."""
+
+_CARD_SEPARATORS: Final = str.maketrans("", "", " -.")
+
+
 def luhn(digits: str) -> bool:
     """The mod 10 check of ISO/IEC 7812-1, annex B."""
-    total = 0
-    for index, char in enumerate(reversed(digits)):
-        value = ord(char) - 48
-        if index & 1:
-            value *= 2
-            if value > 9:
-                value -= 9
-        total += value
-    return total % 10 == 0
+    return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
 
 
 def _issued(digits: str) -> bool:
@@ -57,12 +55,14 @@ def _issued(digits: str) -> bool:
 
 
 def _card(text: str) -> bool:
-    digits = text.replace(" ", "").replace("-", "").replace(".", "")
+    digits = text.translate(_CARD_SEPARATORS)
     if not 12 <= len(digits) <= 19 or len(set(digits)) < 2 or not _issued(digits) or not luhn(digits):
         return False
     if "." in text and ("-" in text or " " in text):
         return False
-    return _grouped([len(group) for group in text.replace("-", " ").replace(".", " ").split(" ") if group])
+    return len(digits) == len(text) or _grouped(
+        [len(group) for group in text.replace("-", " ").replace(".", " ").split(" ") if group]
+    )
 
 
 def _grouped(sizes: list[int]) -> bool:

@@ -40,7 +40,7 @@ def _rrn(text: str) -> bool:
 # Of these fewer than one ordinary number in fifty passes, so a text that is nothing but one is reported.
 _ALONE: Final = frozenset({"au_abn", "br_cpf_plain", "de_tax_id", "pl_pesel", "se_personnummer_plain"})
 
-# name, type, pattern, stdnum module, words before it, score without them, source, example, counter-example
+# name, type, pattern, stdnum module or check, words before it, score without them, source, example, counter-example
 _CHECKED: Final = (
     ("us_itin", "US_ITIN", r"\b9\d{2}-[5-9]\d-\d{4}\b", "us.itin", ("itin", "taxpayer"), 0.8, "US IRS", "912-90-3456", "912-10-3456"),
     ("us_aba", "ABA_ROUTING_NUMBER", r"\b[0123678]\d{8}\b", "us.rtn", ("aba", "routing", "routing number", "rtn", "transit"), 0.1, "American Bankers Association", "routing number 111000025", "qty 111000025"),
@@ -52,9 +52,9 @@ _CHECKED: Final = (
     ("pl_pesel", "PL_PESEL", r"\b\d{11}\b", "pl.pesel", ("pesel",), 0.1, "Poland, PESEL", "PESEL: 44051401359", "44051401358"),
     ("de_tax_id", "DE_TAX_ID", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "de.idnr", ("steuer-id", "steuer id", "steueridentifikationsnummer", "steuernummer", "idnr", "tax id", "tin", "steuerliche identifikationsnummer", "personal tax number"), 0.1, "Germany, § 139b AO", "Steuer-ID 36 574 261 809", "qty 36574261809"),
     ("se_personnummer", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{6}[\-+]\d{4}\b", "se.personnummer", ("personnummer",), 0.7, "Sweden, Skatteverket", "880320-0016", "880320-0018"),
-    ("in_aadhaar", "IN_AADHAAR", r"\b[2-9]\d{3}[ \-:]\d{4}[ \-:]\d{4}\b", "in_.aadhaar", ("aadhaar", "aadhar", "uid"), 0.7, "India, UIDAI (Verhoeff)", "2341-2341-2346", "2341-2341-2347"),
+    ("in_aadhaar", "IN_AADHAAR", r"\b[2-9]\d{3}[ \-:]\d{4}[ \-:]\d{4}\b", checks.aadhaar, ("aadhaar", "aadhar", "uid"), 0.7, "India, UIDAI (Verhoeff)", "2341-2341-2346", "2341-2341-2347"),
     ("in_pan", "IN_PAN", r"\b[A-Z]{3}[ABCFGHLJPTK][A-Z]\d{4}[A-Z]\b", "in_.pan", ("pan", "permanent account"), 0.7, "India, Income Tax Department", "ACUPA7085R", "ACUXA7085R"),
-    ("in_aadhaar_plain", "IN_AADHAAR", r"\b[2-9]\d{11}\b", "in_.aadhaar", ("aadhaar", "aadhar", "aadhaar number"), 0.1, "India, UIDAI (Verhoeff)", "Aadhaar 234123412346", "qty 234123412346"),
+    ("in_aadhaar_plain", "IN_AADHAAR", r"\b[2-9]\d{11}\b", checks.aadhaar, ("aadhaar", "aadhar", "aadhaar number"), 0.1, "India, UIDAI (Verhoeff)", "Aadhaar 234123412346", "qty 234123412346"),
     ("se_personnummer_plain", "SE_PERSONNUMMER", r"\b(?:1[89]|20)?\d{10}\b", "se.personnummer", ("personnummer", "pnr", "personal identity", "personal identity code", "identity code", "personal number", "personal identity number"), 0.1, "Sweden, Skatteverket", "personnummer 8803200016", "qty 8803200016"),
     ("br_cpf", "BR_CPF", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", "br.cpf", ("cpf", "cadastro de pessoas físicas", "cadastro de pessoa física"), 0.9, "Brazil, Receita Federal", "390.533.447-05", "390.533.447-06"),
     ("br_cpf_plain", "BR_CPF", r"\b\d{11}\b", "br.cpf", ("cpf", "cadastro de pessoas físicas", "cadastro de pessoa física"), 0.1, "Brazil, Receita Federal", "CPF 39053344705", "qty 39053344705"),
@@ -71,7 +71,7 @@ _CHECKED_RECOGNIZERS: Final = tuple(
         name=name,
         type=type,
         pattern=loosened(pattern) if score < THRESHOLD else pattern,
-        validate=checked(module),
+        validate=checked(module) if isinstance(module, str) else module,
         context=context,
         base_score=score,
         alone_score=ALONE if name in _ALONE else 0.0,
