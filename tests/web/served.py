@@ -15,6 +15,7 @@ RULES: list[dict[str, Any]] = [
     {"path": "/guarded/socket", "websocket": "scan"},
     {"path": "/guarded/*", "max_body_seconds": 1, "redact": {"US_SSN": "block"}},
 ]
+HELLO = b"data: hello there, friend, \n\ndata: \n\n"
 CALLS = os.environ.get("SERVED_CALLS", os.devnull)
 
 
@@ -37,6 +38,36 @@ ANSWERS: dict[str, tuple[int, list[tuple[str, str]], list[bytes]]] = {
         200,
         [("content-type", "text/plain")],
         [b"hello\n" * 50, b"my social security number is 536-90-4399\n", b"never\n"],
+    ),
+    "/guarded/events/ambiguous": (
+        200,
+        [("content-type", "text/event-stream")],
+        [HELLO, f'data: {{"a": 1, "a": "{MAIL}"}}\n\n'.encode(), b"data: never\n\n"],
+    ),
+    "/guarded/events/binary": (
+        200,
+        [("content-type", "text/event-stream")],
+        [HELLO, f"data: {MAIL} \xff\n\n".encode("latin-1"), b"data: never\n\n"],
+    ),
+    "/guarded/events/endless": (
+        200,
+        [("content-type", "text/event-stream")],
+        [HELLO, f"data: {MAIL} ".encode(), b"x" * (1 << 20), b" never\n\n"],
+    ),
+    "/guarded/events/dies": (
+        200,
+        [("content-type", "text/event-stream")],
+        [HELLO, b'data: {"text": "write to jane.do', b"e@exam"],
+    ),
+    "/guarded/document/malformed": (
+        200,
+        [("content-type", "application/json")],
+        [b'{"text": "hello there, friend, ', f'and {MAIL}"'.encode(), b', "never" "this"}'],
+    ),
+    "/guarded/document/dies": (
+        200,
+        [("content-type", "application/json")],
+        [b'{"text": "hello there, friend, ', b"write to jane.doe@exam"],
     ),
     "/open": (200, [("content-type", "text/plain")], [MAIL.encode()]),
 }
@@ -71,7 +102,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     for chunk in chunks:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await asyncio.sleep(0.01)
-    if path == "/guarded/dies":
+    if path.endswith("/dies"):
         raise ConnectionError("the model server hung up")
     await send({"type": "http.response.body", "body": b""})
 
@@ -88,6 +119,8 @@ def wsgi_application(environ: Any, start_response: Any) -> Any:
         for chunk in chunks:
             yield chunk
             time.sleep(0.01)
+        if path.endswith("/dies"):
+            raise ConnectionError("the model server hung up")
 
     return stream()
 

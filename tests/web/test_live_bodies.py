@@ -208,17 +208,29 @@ def test_a_stream_whose_record_fails_does_not_come_to_its_end():
     assert answer.error.http_status == 503
 
 
-def test_a_stream_that_its_application_breaks_off_is_recorded_for_what_went_out():
+def test_a_stream_that_its_application_breaks_off_is_recorded_for_what_went_out(caplog):
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": TEXT, "more_body": True})
-        raise KeyError("own")
+        await send({"type": "http.response.body", "body": TEXT + f"and {MAIL}".encode(), "more_body": True})
+        raise KeyError(MAIL)
+
+    def same(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield TEXT + f"and {MAIL}".encode()
+        raise KeyError(MAIL)
 
     middleware, recorder = guarded(app)
     answer = get(middleware)
-    assert isinstance(answer.error, KeyError)
+    other, others = wguarded(same)
+    got = wcall(other, b"", method="GET")
     assert not answer.whole
-    assert recorder.types() == ["response.scrubbed"]
+    assert answer.body == got.body == CLEAN + b"and "
+    for error, seen in ((answer.error, recorder), (got.error, others)):
+        assert isinstance(error, KeyError)
+        assert seen.types() == ["response.scrubbed", "response.broken"]
+        assert {event.decision_id for event in seen.events} == {error.aiguard_decision_id}  # type: ignore[attr-defined]
+        assert error.aiguard_decision_id in caplog.text  # type: ignore[attr-defined]
+    assert MAIL not in caplog.text
 
 
 def test_a_text_with_a_length_is_looked_at_as_a_whole_and_keeps_its_length_right():

@@ -7,9 +7,11 @@ import gzip
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,11 @@ class Served:
         about = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n" if body or method == "POST" else ""
         head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{about}{headers}\r\n"
         return Reply.of(self.send(head.encode() + body))
+
+    def recorded(self) -> Counter[str]:
+        """Types of the events in the audit log, each of which has a decision's id."""
+        with contextlib.closing(sqlite3.connect(self.calls.parent / ".aiguard" / "aiguard.db")) as log:
+            return Counter(type for (type,) in log.execute("SELECT type FROM aiguard_audit_events"))
 
     def alive(self) -> bool:
         return self.ask("/open", method="GET").status == 200
@@ -259,13 +266,40 @@ def test_a_response_without_a_body_stays_one(served):
 
 
 def test_an_application_that_breaks_down_in_its_response_ends_it_uncleanly(served):
-    if served.name == "gunicorn":
+    if served.name == "gunicorn":  # which answers nothing where nothing went out
         path, kind = "/guarded/blocked", "text/plain"
     else:
         path, kind = "/guarded/dies", "application/json"
     reply = served.ask(path, b"{}", kind=kind)
     assert reply.status >= 500 or not reply.whole
     assert served.alive()
+
+
+ENDED = {
+    "/guarded/events/ambiguous": "response.refused",
+    "/guarded/events/binary": "response.refused",
+    "/guarded/events/endless": "response.refused",
+    "/guarded/events/dies": "response.broken",
+    "/guarded/document/malformed": "response.refused",
+    "/guarded/document/dies": "response.broken",
+}
+
+
+def test_a_stream_that_is_malformed_or_dies_within_a_frame_ends_uncleanly_on_record_and_shows_nothing_raw(served):
+    before = served.recorded()
+    for path in ENDED:
+        reply = served.ask(path, method="GET")
+        assert reply.status == 200, path
+        assert not reply.whole, path
+        assert b"hello there" in reply.body, path
+        for raw in (b"jane", b"example", b"never", b"xxx"):
+            assert raw not in reply.body, path
+    assert served.alive()
+    wanted = Counter(ENDED.values())
+    deadline = time.monotonic() + 30
+    while (done := served.recorded() - before) & wanted != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert {type: done[type] for type in wanted} == wanted
 
 
 def test_a_websocket_is_refused_closed_or_scrubbed(served):

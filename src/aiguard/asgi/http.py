@@ -20,7 +20,7 @@ from aiguard.middleware.heads import (
     response_head,
     scrubbed_request,
 )
-from aiguard.middleware.records import Unheard, What, bare, decided, refused, scrubbed, too_slow, unreadable
+from aiguard.middleware.records import Unheard, What, bare, broken, decided, refused, scrubbed, too_slow, unreadable
 from aiguard.middleware.table import Plan
 from aiguard.policy.routes import RouteRule
 
@@ -71,7 +71,7 @@ class HttpExchange:
             await self._app(self._scope, receive, self._sending if self._watches else self._send)
         except BaseException as error:  # noqa: BLE001 - raised again below, or it follows from our refusal
             failure = error
-        self._abandon()
+        self._abandon(failure)
         if failure is not None and not (self._refusal is not None and isinstance(failure, Exception)):
             raise failure
         if self._refusal is not None and not self._answered:
@@ -264,8 +264,13 @@ class HttpExchange:
             close = what == "request" and self._scope.get("http_version", "1.1").startswith("1")
             await answer(self._send, refusal, method=self._method, close=close)
 
-    def _abandon(self) -> None:
-        """Forget what is held; what was scrubbed of a response that did not come to its end is put on record."""
+    def _abandon(self, failure: BaseException | None) -> None:
+        """Forget what is held; that a response did not come to its end, and what was scrubbed of it, is put on record."""
         gate, self._outgoing, self._incoming, self._body = self._outgoing, None, None, None
-        if gate is not None and not self._done and self._refusal is None and gate.counts:
-            self._guard.hands.recorder.commit([scrubbed(self._guard, "response", self._route, gate.counts)])
+        if gate is None or self._done or self._refusal is not None:
+            return
+        recorder = self._guard.hands.recorder
+        if self._started and isinstance(failure, Exception):
+            recorder.commit(broken(self._guard, self._route, failure, gate.counts))
+        elif gate.counts:
+            recorder.commit([scrubbed(self._guard, "response", self._route, gate.counts)])

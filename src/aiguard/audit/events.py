@@ -67,6 +67,9 @@ REQUEST_SCRUBBED = _event("request.scrubbed", "Findings in a web request were re
 REQUEST_REFUSED = _event(
     "request.refused", "A web request was refused because no control could read it or policy stops it."
 )
+RESPONSE_BROKEN = _event(
+    "response.broken", "The application broke off a web response that had begun; what was held of it was not delivered."
+)
 RESPONSE_SCRUBBED = _event("response.scrubbed", "Findings in a web response were removed before it was delivered.")
 RESPONSE_REFUSED = _event(
     "response.refused", "A web response was withheld because no control could read it or policy stops it."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from aiguard.errors import (
@@ -38,6 +38,23 @@ class Unheard(OSError):
 def scrubbed(guard: Guard, what: What, route: str, counts: Mapping[tuple[str, str], int]) -> AuditRecord:
     """That findings were taken out of a body."""
     return _record(guard, f"{what}.scrubbed", new_id("agd"), {"route": route, "findings": tally(counts)})
+
+
+def broken(
+    guard: Guard, route: str, error: BaseException, counts: Mapping[tuple[str, str], int]
+) -> Sequence[AuditRecord]:
+    """That the application broke a response off that had begun; its ``error`` then carries the decision's id."""
+    id, payload = new_id("agd"), {"route": route}
+    logger.warning(
+        "a response at %s broke off (%s), and what was held of it is dropped; decision %s",
+        route,
+        type(error).__name__,
+        id,
+    )
+    with contextlib.suppress(AttributeError, TypeError):
+        error.aiguard_decision_id = id  # type: ignore[attr-defined]
+    found = [_record(guard, "response.scrubbed", id, {**payload, "findings": tally(counts)})] if counts else []
+    return [*found, _record(guard, "response.broken", id, payload)]
 
 
 def refused(
@@ -89,7 +106,7 @@ def no_websocket(guard: Guard) -> Blocked:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def decided(guard: Guard, what: What) -> Iterator[None]:
     """Turn what a control raises into its refusal: bytes that cannot be read, and whatever else went wrong."""
     refusal: Blocked | None = None

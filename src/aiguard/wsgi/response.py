@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiguard.errors import Blocked, MalformedInput
 from aiguard.middleware.gates import Gate, held_whole
 from aiguard.middleware.heads import Header, ResponseHead, response_head
-from aiguard.middleware.records import Unheard, bare, decided, scrubbed, unreadable
+from aiguard.middleware.records import Unheard, bare, broken, decided, scrubbed, unreadable
 
 if TYPE_CHECKING:
     from aiguard.wsgi.exchange import Application, WsgiExchange
@@ -57,7 +57,7 @@ class GuardedResponse(Iterator[bytes]):
                 chunk = next(self._chunks, None)
             except Exception as error:
                 if self._exchange.refusal is None:
-                    self._ended = True
+                    self._broke(error)
                     raise
                 failure = error
             if self._exchange.refusal is not None:
@@ -88,6 +88,13 @@ class GuardedResponse(Iterator[bytes]):
         self._body = None
         if close is not None:
             close()
+
+    def _broke(self, error: Exception) -> None:
+        """The application ended its response by an exception, which is its own."""
+        if not self._ended and self._gate is not None and self._started:
+            counts, route = self._gate.counts, self._exchange.plan.rule.path
+            self._guard.hands.recorder.commit(broken(self._guard, route, error, counts))
+        self._ended = True
 
     # --- what the application does ------------------------------------------------------------------------------
 
