@@ -86,7 +86,9 @@ def test_a_database_of_another_revision_is_refused_with_the_command(state):
     run("db", "check", code=1)
     run("db", "upgrade")
     run("db", "check")
-    upgrade(make_engine("sqlite:///.aiguard/aiguard.db"))
+    engine = make_engine("sqlite:///.aiguard/aiguard.db")
+    upgrade(engine)
+    engine.dispose()
 
 
 def test_tail_shows_the_newest_events_for_people_and_for_programs(filled):
