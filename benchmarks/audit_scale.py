@@ -63,13 +63,16 @@ def measured(name: str, engine: Engine, size: int, rng: random.Random) -> Figure
         sign_head(engine, [SIGNER], now=datetime.now(UTC))
 
     first = timed(sign, 1)
+    used = time.process_time()
     proved = timed(lambda: prove_event(engine, str(rng.randrange(size))), TIMES)
+    proving = (time.process_time() - used) * 1000 / TIMES
     consistent = timed(consistency, TIMES // 4)
     appended = timed(append, TIMES)
     signed = timed(grown, TIMES // 10)
     middle = statistics.median
     return {
         f"proof_p50_ms_{name}_at_{size}": round(middle(proved), 2),
+        f"proof_cpu_ms_{name}_at_{size}": round(proving, 2),
         f"proof_p99_ms_{name}_at_{size}": round(statistics.quantiles(proved, n=100)[98], 2),
         f"consistency_proof_ms_{name}_at_{size}": round(middle(consistent), 2),
         f"append_us_per_event_{name}_at_{size}": round(middle(appended) * 1000 / BATCH, 1),

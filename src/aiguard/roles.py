@@ -10,11 +10,11 @@ Whoever runs ``aiguard db upgrade`` owns the tables, and grants these roles to t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, cast
 
-from sqlalchemy import Engine, Table, text
+from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.db.base import PREFIX
@@ -120,8 +120,18 @@ def statements(schema: str | None, members: Mapping[str, Sequence[str]] | None =
     return made
 
 
-def apply(engine: Engine, members: Mapping[str, Sequence[str]] | None = None) -> int:
+def apply(
+    engine: Engine,
+    members: Mapping[str, Sequence[str]] | None = None,
+    *,
+    record: Callable[[Connection], None] = lambda _connection: None,
+) -> int:
     """Run :func:`statements` in one transaction; how many there were.
+
+    Args:
+        engine: the database, as the tables' owner.
+        members: role to the accounts that it is granted to.
+        record: puts it on record, in the same transaction.
 
     Raises:
         ConfigurationError: the database is not PostgreSQL.
@@ -136,6 +146,7 @@ def apply(engine: Engine, members: Mapping[str, Sequence[str]] | None = None) ->
         with writing(engine) as connection:
             for statement in wanted:
                 connection.execute(text(statement.replace(":", "\\:")))
+            record(connection)
     except SQLAlchemyError as error:
         raise as_store_error(error, "granted") from None
     return len(wanted)

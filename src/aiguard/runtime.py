@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from aiguard import audit, logs, store
+from aiguard.audit.changes import policy_loaded
 from aiguard.audit.keeper import keeper_of
 from aiguard.audit.outbox import Outbox
 from aiguard.bodies import REPLACE_ALL
@@ -88,6 +89,7 @@ def open_guard(
         else:
             check(engine)
             key_store.check()
+        policy_loaded(engine, keys, policy.hash, environment=str(settings.environment), now=clock())
         writer = Writer(
             engine,
             keys,
@@ -99,7 +101,7 @@ def open_guard(
             timeout=settings.store_timeout_seconds,
         )
         outbox = Outbox(engine, keys)
-        keeper = keeper_of(settings, engine, clock=clock)
+        keeper = keeper_of(settings, engine, clock=clock, keyring=keys)
     except BaseException:
         if key_store is not None:
             key_store.close()

@@ -264,3 +264,10 @@ def test_events_that_wait_too_long_for_a_checkpoint_make_the_log_stale(log, writ
 
 def test_without_a_verifier_key_nothing_is_called_whole(log):
     assert verify(log, [], origin="example.com/log", now=NOW).status is Status.INCOMPLETE
+
+
+def test_a_trigger_that_is_missing_is_told(log):
+    tamper(log)
+    report = check(log)
+    assert (report.status, {gap.check for gap in report.gaps}) == (Status.INCOMPLETE, {"trigger"})
+    assert "aiguard_audit_events" in " ".join(gap.detail for gap in report.gaps)

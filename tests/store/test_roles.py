@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 
 import psycopg
@@ -28,14 +29,16 @@ ACCOUNTS = {"web": roles.APP, "jobs": roles.RETENTION, "audit": roles.AUDITOR}
 
 
 @pytest.fixture(params=[None, "guarded"])
-def database(request, monkeypatch):
+def database(request, monkeypatch, tmp_path):
     """The URL of a database with roles applied by the command, and what to set for its schema."""
     url = new_postgres(empty=request.param is not None)
     with psycopg.connect(server_uri(), autocommit=True) as connection:
         for account in ACCOUNTS:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (account,)).fetchone():
                 connection.execute(f"CREATE ROLE {account} LOGIN")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AIGUARD_ENVIRONMENT", "development")
+    monkeypatch.setenv("AIGUARD_KEYS", base64.b64encode(b"m" * 32).decode())
     monkeypatch.setenv("AIGUARD_DATABASE_URL", url)
     if request.param:
         monkeypatch.setenv("AIGUARD_DATABASE_SCHEMA", request.param)

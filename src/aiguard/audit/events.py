@@ -2,7 +2,7 @@
 
 The sentence of each type is what ``aiguard explain`` prints, so it is written for the person who reads the story, not
 for the programmer. An application may add events of its own under ``app.``; any other type is refused, so that the
-catalogue stays complete.
+catalogue stays complete. Where a type has a shape, a payload of another one is refused too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
+
+from aiguard.audit.shapes import COUNT, COUNTS, HASH, ID, INSTANT, NAME, SENTENCE, Kind, Shape, one_of, shape, some
 
 _APPLICATION = re.compile(r"app(\.[a-z][a-z0-9_]{0,30}){1,3}\Z")
 
@@ -21,13 +24,16 @@ class EventType:
 
     name: str
     meaning: str
+    shape: Shape | None = None
+    """What its payload holds; None where that is left to whoever records it."""
 
 
 _ALL: list[EventType] = []
 
 
-def _event(name: str, meaning: str) -> str:
-    _ALL.append(EventType(name=name, meaning=meaning))
+def _event(name: str, meaning: str, required: Mapping[str, Kind] | None = None, /, **optional: Kind) -> str:
+    form = None if required is None and not optional else shape(required or {}, **optional)
+    _ALL.append(EventType(name=name, meaning=meaning, shape=form))
     return name
 
 
@@ -131,10 +137,97 @@ LOG_EXPIRED = _event(
 
 # The guard itself
 GUARD_STARTED = _event("guard.started", "The guard started with this policy in this environment.")
-POLICY_LOADED = _event("policy.loaded", "Another policy came into force.")
+POLICY_LOADED = _event(
+    "policy.loaded", "Another policy came into force than the one under which the event before was recorded.",
+    {"before": HASH, "environment": NAME}, features=COUNT,
+)  # fmt: skip
 MONITOR_OVERRIDDEN = _event(
     "monitor.overridden", "Policy would have stopped this, but the feature is only monitored, so it went through."
 )
+SIGNING_KEY_CHANGED = _event(
+    "signing_key.changed", "Checkpoints of this log are signed with other keys from here on; the keys are told by their ids.",
+    {"keys": some(ID), "before": some(ID)},
+)  # fmt: skip
+
+# Changes of policy, prompts and models: one person asks, another decides
+_CHANGE = {"change": ID, "kind": one_of("policy", "prompt", "model", "retention"), "object": NAME, "after": HASH}
+CHANGE_REQUESTED = _event(
+    "change.requested", "Somebody asked for a change of a policy, a prompt or the models in use; nothing has changed yet.",
+    _CHANGE, before=HASH, detail=SENTENCE, takes_effect=INSTANT, until=INSTANT,
+)  # fmt: skip
+CHANGE_APPROVED = _event("change.approved", "A second person approved a change.", _CHANGE, detail=SENTENCE)
+CHANGE_REJECTED = _event("change.rejected", "A second person rejected a change.", _CHANGE, detail=SENTENCE)
+CHANGE_WITHDRAWN = _event("change.withdrawn", "Whoever had asked for a change took it back.", _CHANGE, detail=SENTENCE)
+CHANGE_IN_FORCE = _event(
+    "change.in_force", "An approved change came into force: from here on it is what was asked for that applies.",
+    _CHANGE, before=HASH, until=INSTANT,
+)  # fmt: skip
+CHANGE_ENDED = _event(
+    "change.ended", "A change is no longer in force: another took its place, its time was over, or somebody took it out.",
+    {**_CHANGE, "why": one_of("superseded", "expired", "revoked")}, by=ID, detail=SENTENCE,
+)  # fmt: skip
+
+# Exceptions from policy
+_EXCEPTION = {"exception": ID, "feature": NAME, "control": NAME, "until": INSTANT}
+EXCEPTION_REQUESTED = _event(
+    "exception.requested", "Somebody asked that a control of a feature be opened for a time.", _EXCEPTION, detail=SENTENCE
+)  # fmt: skip
+EXCEPTION_APPROVED = _event("exception.approved", "A second person approved an exception.", _EXCEPTION, detail=SENTENCE)
+EXCEPTION_REJECTED = _event("exception.rejected", "A second person rejected an exception.", _EXCEPTION, detail=SENTENCE)
+EXCEPTION_ENDED = _event(
+    "exception.ended", "An exception is over: its time has come, or somebody ended it.",
+    {**_EXCEPTION, "why": one_of("expired", "revoked")}, detail=SENTENCE,
+)  # fmt: skip
+
+# Incidents
+_SEVERITY = one_of("low", "medium", "high", "critical")
+INCIDENT_OPENED = _event(
+    "incident.opened", "Something went wrong that somebody has to look at.",
+    {"incident": ID, "kind": NAME, "severity": _SEVERITY}, decisions=some(ID), feature=NAME, rule=NAME, count=COUNT, detail=SENTENCE,
+)  # fmt: skip
+INCIDENT_UPDATED = _event(
+    "incident.updated", "Somebody worked on an incident.",
+    {"incident": ID, "status": one_of("open", "acknowledged", "contained", "resolved")}, severity=_SEVERITY, detail=SENTENCE,
+)  # fmt: skip
+INCIDENT_NOTIFIED = _event(
+    "incident.notified", "Somebody was told of an incident, or could not be.",
+    {"incident": ID, "channel": NAME, "outcome": one_of("sent", "failed")}, due=INSTANT,
+)  # fmt: skip
+INCIDENT_CLOSED = _event(
+    "incident.closed", "An incident was closed.",
+    {"incident": ID, "outcome": one_of("resolved", "false_alarm", "accepted")}, detail=SENTENCE,
+)  # fmt: skip
+
+# Reviews: a person looks at what was decided, or at what is in force
+_REVIEW = {
+    "review": ID,
+    "kind": one_of("exchange", "policy", "prompt", "model", "access", "exceptions", "log"),
+    "object": NAME,
+}
+REVIEW_REQUESTED = _event(
+    "review.requested", "A person is asked to look at something.", _REVIEW, due=INSTANT, detail=SENTENCE
+)
+REVIEW_COMPLETED = _event(
+    "review.completed", "A person looked at something and said what they found.",
+    {**_REVIEW, "outcome": one_of("approved", "rejected", "changes_needed")}, findings=COUNT, detail=SENTENCE,
+)  # fmt: skip
+
+# Administration
+ADMIN_ACTED = _event(
+    "admin.acted", "Somebody administered the installation from the command line.",
+    {"act": NAME}, object=NAME, before=NAME, after=NAME, counts=COUNTS, detail=SENTENCE,
+)  # fmt: skip
+BREAK_GLASS_OPENED = _event(
+    "break_glass.opened", "Somebody took rights that they do not have from day to day, in an emergency and for a time.",
+    {"grant": ID, "rights": some(NAME), "until": INSTANT}, incident=ID, detail=SENTENCE,
+)  # fmt: skip
+BREAK_GLASS_USED = _event(
+    "break_glass.used", "Rights taken in an emergency were used.", {"grant": ID, "right": NAME}, object=NAME
+)  # fmt: skip
+BREAK_GLASS_CLOSED = _event(
+    "break_glass.closed", "Rights taken in an emergency ended; what was done with them is for somebody else to look at.",
+    {"grant": ID, "why": one_of("expired", "returned", "revoked")}, used=COUNT, detail=SENTENCE,
+)  # fmt: skip
 
 CATALOGUE: Mapping[str, EventType] = MappingProxyType({each.name: each for each in _ALL})
 """Every built-in type by name."""
@@ -143,6 +236,12 @@ CATALOGUE: Mapping[str, EventType] = MappingProxyType({each.name: each for each 
 def known(name: str) -> bool:
     """True for a built-in type and for an application's own (``app.something``)."""
     return name in CATALOGUE or _APPLICATION.match(name) is not None
+
+
+def fault_of(name: str, payload: Mapping[str, Any]) -> str:
+    """What keeps a payload from being one of this type, or an empty text."""
+    entry = CATALOGUE.get(name)
+    return entry.shape.fault(payload) if entry is not None and entry.shape is not None else ""
 
 
 def meaning_of(name: str) -> str:

@@ -18,12 +18,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from aiguard.audit.note import Signer, Verifier, make_signer, read_signer, read_verifier
+from aiguard.audit.changes import signing_keys_changed
+from aiguard.audit.checkpoint import read
+from aiguard.audit.note import MAX_NOTE_BYTES, Signer, Verifier, make_signer, read_signer, read_verifier
 from aiguard.audit.signing import Head, sign_head
 from aiguard.audit.worker import Worker
 from aiguard.errors import AIGuardError, IntegrityError, SettingsError
 from aiguard.settings import Settings
-from aiguard.types import Clock, utc_now
+from aiguard.types import Clock, KeyRing, utc_now
 
 logger = logging.getLogger("aiguard")
 
@@ -40,6 +42,10 @@ class AnchorFailed(AIGuardError):
     """An anchor did not take a checkpoint. It is offered again with the next."""
 
 
+class AnchorContradicts(IntegrityError):
+    """An anchor holds another checkpoint over as many events: the log was put back from an old copy, or rewritten, and grew again."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DirectoryAnchor:
     """Every checkpoint as a file of its own, named by its size and never written again."""
@@ -47,7 +53,7 @@ class DirectoryAnchor:
     directory: Path
 
     def __call__(self, head: Head) -> None:
-        """Write one checkpoint, whole or not at all."""
+        """Write one checkpoint, whole or not at all; a checkpoint that is there already must commit to the same events."""
         path = self.directory / f"{head.size:012d}.note"
         draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
@@ -57,12 +63,23 @@ class DirectoryAnchor:
                     file.write(head.note)
                     file.flush()
                     os.fsync(file.fileno())
-                with contextlib.suppress(FileExistsError):  # another process was first
+                try:
                     os.link(draft, path)
+                except FileExistsError:  # another process was first, or another log
+                    self._compare(path, head)
             finally:
                 draft.unlink()
         except OSError as error:
             raise AnchorFailed(f"the anchor directory cannot be written ({error.strerror})") from None
+
+    def _compare(self, path: Path, head: Head) -> None:
+        with path.open("rb") as file:
+            kept, _ = read(file.read(MAX_NOTE_BYTES + 1))
+        if kept != read(head.note)[0]:
+            raise AnchorContradicts(
+                f"The anchor directory holds another checkpoint over {head.size} events: the log was put back from an old copy, or "
+                "rewritten, and grew again. Run `aiguard audit verify --from` with the directory."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +112,7 @@ class Keeper(Worker):
         anchors: where each checkpoint goes besides.
         interval: seconds.
         clock: where time comes from.
+        keyring: seals the event that tells of other signing keys than before; None records none.
     """
 
     name = "aiguard-checkpoints"
@@ -108,6 +126,7 @@ class Keeper(Worker):
         anchors: Sequence[Anchor] = (),
         interval: float = 10.0,
         clock: Clock = utc_now,
+        keyring: KeyRing | None = None,
     ) -> None:
         super().__init__(interval)
         self._engine = engine
@@ -115,6 +134,7 @@ class Keeper(Worker):
         self._trusted = tuple(trusted)
         self._anchors = tuple(anchors)
         self._clock = clock
+        self._keyring = keyring
         self._anchored = [-1] * len(self._anchors)
 
     def sign(self) -> Head | None:
@@ -122,9 +142,13 @@ class Keeper(Worker):
 
         Raises:
             IntegrityError: the log is not what was signed before. Nothing was signed.
-            StoreUnavailable: the database could not be used.
+            StoreError: the database could not be used.
             AnchorFailed: it is signed, but an anchor did not take it.
+            AnchorContradicts: it is signed, but an anchor holds another log's checkpoint of that size.
         """
+        if self._keyring is not None:
+            signing_keys_changed(self._engine, self._keyring, self._signers, now=self._clock())
+            self._keyring = None  # once for each process
         head = sign_head(self._engine, self._signers, now=self._clock(), trusted=self._trusted)
         if head is None:
             return None
@@ -146,7 +170,7 @@ class Keeper(Worker):
         try:
             self.sign()
         except IntegrityError as error:
-            logger.critical("the audit log was not signed: %s", error)
+            logger.critical("the audit log is not what was signed before: %s", error)
         except Exception as error:  # noqa: BLE001 - the next turn tries again; `aiguard audit verify` reports a stale log
             logger.error(  # noqa: TRY400 - the message may quote a row
                 "the audit log was not signed in this turn: %s", type(error).__name__
@@ -195,7 +219,9 @@ def anchors_of(settings: Settings) -> tuple[Anchor, ...]:
     return tuple(anchors)
 
 
-def keeper_of(settings: Settings, engine: Engine, *, clock: Clock = utc_now) -> Keeper | None:
+def keeper_of(
+    settings: Settings, engine: Engine, *, clock: Clock = utc_now, keyring: KeyRing | None = None
+) -> Keeper | None:
     """The keeper that settings ask for, not started; None where no signing key is set."""
     signers = signers_of(settings)
     if not signers:
@@ -207,6 +233,7 @@ def keeper_of(settings: Settings, engine: Engine, *, clock: Clock = utc_now) -> 
         anchors=anchors_of(settings),
         interval=settings.audit_checkpoint_seconds,
         clock=clock,
+        keyring=keyring,
     )
 
 

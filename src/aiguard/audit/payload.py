@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiguard.audit.canonical import SMALLEST_PLAIN, canonical
-from aiguard.audit.events import known
+from aiguard.audit.events import fault_of, known
 from aiguard.errors import StoreError
 from aiguard.types import AuditRecord
 
@@ -73,7 +73,10 @@ def check_record(record: AuditRecord) -> bytes:
         raise PayloadRefused("The audit event's policy_hash is not `sha256:` and 64 hex digits.")
     if record.at.tzinfo is None:
         raise PayloadRefused("The audit event's time has no timezone.")
-    return check_payload(record.payload)
+    data = check_payload(record.payload)
+    if fault := fault_of(record.type, record.payload):
+        raise PayloadRefused(f"The payload of the audit event {record.type} {fault}.")
+    return data
 
 
 def check_payload(payload: Mapping[str, Any]) -> bytes:

@@ -13,8 +13,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, Connection, Engine, LargeBinary, SmallInteger, Text, func, insert, select
+from sqlalchemy import BigInteger, Connection, Engine, LargeBinary, SmallInteger, Text, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError as RowTaken
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -105,13 +106,23 @@ class StoredTree:
         return known
 
 
+_LEAVES: Final = (
+    select(AuditEvent.seq, AuditEvent.leaf_hash)
+    .where(AuditEvent.seq >= bindparam("first"), AuditEvent.seq < bindparam("last"))
+    .order_by(AuditEvent.seq)
+)
+_NODES: Final = (
+    select(AuditNode.idx, AuditNode.hash)
+    .where(AuditNode.level == bindparam("at"), AuditNode.idx >= bindparam("first"), AuditNode.idx < bindparam("last"))
+    .order_by(AuditNode.idx)
+)
+
+
 def read_row(connection: Connection, level: int, start: int, end: int) -> list[bytes]:
     """The hashes ``start`` up to ``end`` of a level, as far as they go without a gap."""
-    position, value = (AuditEvent.seq, AuditEvent.leaf_hash) if level == 0 else (AuditNode.idx, AuditNode.hash)
-    query = select(position, value).where(position >= start, position < end).order_by(position)
-    if level:
-        query = query.where(AuditNode.level == level)
-    rows = connection.execute(query).all()
+    places = {"first": start, "last": end}
+    result = connection.execute(_NODES, {"at": level, **places}) if level else connection.execute(_LEAVES, places)
+    rows = result.all()
     found: list[bytes] = []
     if level == 0 and (not rows or rows[0][0] != start):
         found = _expired(connection, start, end)

@@ -227,7 +227,7 @@ class _Walk:
             self._note = next(self._notes, None)
         for head in self._earlier:
             report.wrong(
-                "earlier",
+                "rollback",
                 f"an earlier checkpoint commits to {head.size} events and the log holds {tree.size}: rolled back",
             )
         self._nodes.finish(tree.size)

@@ -8,29 +8,22 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from aiguard.audit import Event, read
-from aiguard.audit.keeper import AnchorFailed, keeper_of, verifiers_of
-from aiguard.audit.note import Verifier, make_signer, read_verifier
-from aiguard.audit.prove import prove_event, verify_proof
+from aiguard.audit.keeper import AnchorFailed, keeper_of
+from aiguard.audit.note import make_signer
 from aiguard.audit.signing import latest
 from aiguard.audit.verify import Problem, Report, Status, encode_hash
 from aiguard.audit.verify import verify as verify_log
 from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence
 from aiguard.cli.log_expiry import expire
+from aiguard.cli.log_proofs import EXIT, KEY_OPTION, check_proof, prove, trusted
 from aiguard.cli.output import err, fail, out
-from aiguard.errors import AIGuardError, SettingsError
-
-EXIT: Final = {Status.OK: 0, Status.TAMPERED: 3, Status.INCOMPLETE: 4, Status.STALE: 5}
-"""What ``aiguard audit verify`` ends with. 1 is any other error, 2 a wrong command line."""
-
-KEY_OPTION = click.option(
-    "--key", "keys", multiple=True, metavar="LINE|FILE", help="A public key, or a file of them; may be repeated."
-)
+from aiguard.errors import IntegrityError
 
 
 @click.group()
@@ -39,6 +32,8 @@ def audit() -> None:
 
 
 audit.add_command(expire)
+audit.add_command(prove)
+audit.add_command(check_proof)
 
 
 @audit.command()
@@ -133,19 +128,19 @@ def keygen(origin: str, output: Path | None) -> None:
 @click.option("--every", type=click.FloatRange(0.1, 3600), metavar="SECONDS", help="Go on signing until interrupted.")
 @click.option("--show", is_flag=True, help="Print the newest checkpoint without signing.")
 def checkpoint(every: float | None, *, show: bool) -> None:
-    """Sign the log as it is now, hand the checkpoint to the anchors, and print it.
+    """Sign the log as it is now, hand the checkpoint to the anchors, and print it. Exit 3 when it is not the log that was signed before.
 
     For a process apart from the application, so that the signing key is out of its reach.
     """
     settings = current_settings()
-    with evidence() as (engine, _):
+    with evidence() as (engine, keyring):
         if show:
             head = latest(engine)
             if head is None:
                 fail("the log has no checkpoint yet")
             click.echo(head.note, nl=False)
             return
-        keeper = keeper_of(settings, engine)
+        keeper = keeper_of(settings, engine, keyring=keyring)
         if keeper is None:
             fail("there is no signing key; set AIGUARD_AUDIT_SIGNING_KEY (make one with `aiguard audit keygen`)")
         last = -1
@@ -155,6 +150,8 @@ def checkpoint(every: float | None, *, show: bool) -> None:
                 if head is not None and head.size != last:
                     last = head.size
                     click.echo(head.note, nl=every is not None)
+            except IntegrityError as error:
+                fail(str(error), code=EXIT[Status.TAMPERED])
             except AnchorFailed as error:
                 if every is None:
                     fail(f"the log is signed, but {error}")
@@ -191,47 +188,6 @@ def verify(earlier: tuple[Path, ...], keys: tuple[str, ...], window: float, *, p
         )
     out(json.dumps(_as_data(report), indent=2)) if as_data else _tell(report)
     raise SystemExit(EXIT[report.status])
-
-
-@audit.command()
-@click.argument("event")
-def prove(event: str) -> None:
-    """Print a proof that the log holds EVENT (its id, or its position), for somebody without access to the database.
-
-    The proof holds the event's leaf (types, pseudonyms, no payload) and the newest checkpoint that covers it.
-    """
-    with evidence() as (engine, _):
-        click.echo(json.dumps(prove_event(engine, event), indent=2))
-
-
-@audit.command(name="verify-proof")
-@click.argument("file", type=click.File("rb"))
-@KEY_OPTION
-def check_proof(file: Any, keys: tuple[str, ...]) -> None:
-    """Check a proof with nothing but a public key: no database, no master key. Exit 0 when it holds, 3 when not."""
-    verifiers, _ = trusted(keys)
-    if not verifiers:
-        fail("a proof needs a public key: give --key, or set AIGUARD_AUDIT_VERIFIERS", code=EXIT[Status.INCOMPLETE])
-    try:
-        leaf = verify_proof(file.read(1 << 20), verifiers)
-    except AIGuardError as error:
-        fail(str(error), code=EXIT[Status.TAMPERED])
-    out(json.dumps(leaf, ensure_ascii=True, indent=2))
-
-
-def trusted(keys: tuple[str, ...]) -> tuple[tuple[Verifier, ...], str]:
-    """The keys to believe, and the name of the log they are for."""
-    if keys:
-        lines: list[str] = []
-        for key in keys:
-            lines += Path(key).read_text(encoding="utf-8").split() if "+" not in key and Path(key).is_file() else [key]
-        verifiers = tuple(read_verifier(line) for line in lines)
-    else:
-        verifiers = verifiers_of(current_settings())
-    names = {verifier.name for verifier in verifiers}
-    if len(names) > 1:
-        raise SettingsError("The public keys name different logs; verify one log at a time.")
-    return verifiers, next(iter(names), "")
 
 
 def _notes(path: Path) -> list[Path]:

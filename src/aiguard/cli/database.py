@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
 from aiguard import db
 from aiguard.cli.context import current_settings
-from aiguard.cli.output import fail, out
+from aiguard.cli.output import err, fail, out
 from aiguard.cli.people import account
-from aiguard.types import utc_now
+from aiguard.db.schema import current_revision
+from aiguard.errors import SettingsError
+from aiguard.types import AuditRecord, new_id, utc_now
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from aiguard.store import KeyStore, SubjectKeyRing
 
@@ -45,10 +47,15 @@ def database() -> None:
 def upgrade() -> None:
     """Bring the database to the revision that this version needs. Safe to run from several machines at once."""
     with _opened(create=True) as (engine, key_store):
-        out(f"the database is at revision {db.upgrade(engine)}")
+        before = current_revision(engine)
+        now = db.upgrade(engine)
+        out(f"the database is at revision {now}")
         if key_store.apart:
             key_store.prepare()
             out("the key store is ready")
+        if before not in {None, now}:
+            with _recorder(engine) as record, db.writing(engine) as connection:
+                record(connection, "db.upgrade", before=f"revision:{before}", after=f"revision:{now}")
 
 
 @database.command()
@@ -76,7 +83,9 @@ def roles(*, run: bool, app: tuple[str, ...], retention: tuple[str, ...], audito
         return
     with _opened(create=False) as (engine, _):
         db.check(engine)
-        apply(engine, members)
+        counts = {role: len(accounts) for role, accounts in members.items()}
+        with _recorder(engine) as record:
+            apply(engine, members, record=lambda connection: record(connection, "db.roles", counts=counts))
     out("the roles aiguard_app, aiguard_retention and aiguard_auditor have what they need and nothing else")
 
 
@@ -124,6 +133,43 @@ def restore_check(*, path: Path, as_data: bool) -> None:
     if found.problems:
         fail("\n".join(found.problems))
     out("the backup can be restored")
+
+
+@contextmanager
+def _recorder(engine: Engine) -> Iterator[Callable[..., None]]:
+    """What puts an act of administration on record, in a transaction that is given.
+
+    Whoever owns the tables may be without the master keys that seal an event; then a warning says so.
+    """
+    from aiguard.audit import append
+    from aiguard.audit.events import ADMIN_ACTED
+    from aiguard.db.writer import Sealing
+    from aiguard.runtime import open_keys
+
+    settings = current_settings()
+    try:
+        settings.check_ready()
+        ring = open_keys(settings, engine)
+    except SettingsError as error:
+        err(f"warning: this will not be on record in the audit log, since there are no master keys here: {error}")
+        yield lambda *_arguments, **_payload: None
+        return
+
+    def record(connection: Connection, act: str, **payload: Any) -> None:
+        event = AuditRecord(
+            type=ADMIN_ACTED,
+            decision_id=new_id("adm"),
+            actor=ring.pseudonym("operator", account()),
+            resource="administration",
+            payload={"act": act, **payload},
+            at=utc_now(),
+        )
+        append(connection, [event], Sealing(keyring=ring, writer=new_id("wrt")))
+
+    try:
+        yield record
+    finally:
+        key_store_of(ring).close()
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from aiguard.cli.audit import KEY_OPTION, trusted
 from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence
+from aiguard.cli.log_proofs import KEY_OPTION, trusted
 from aiguard.cli.output import console, err, fail, out
 from aiguard.policy import Policy, lint_retention, load_policy
 from aiguard.retention import anonymised, certificates, duties, ledger
