@@ -127,7 +127,7 @@ def test_types_lists_every_type_and_how_it_is_found() -> None:
     assert {kind["type"] for kind in data} == set(known_types())
     by_name = {kind["type"]: kind for kind in data}
     assert by_name["PERSON"]["how"] == "model"
-    assert by_name["CREDIT_CARD"]["how"] == "shape and check"
+    assert by_name["CREDIT_CARD"]["how"] == "shape and check; check and words before it"
     assert by_name["UK_NHS"]["country"] == "GB"
     assert by_name["NG_NIN"]["how"] == "words before it"
     assert {kind["type"] for kind in data if kind["recognizers"]} == default_detector().types
