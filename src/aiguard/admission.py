@@ -12,7 +12,7 @@ from aiguard.identity import Access, Authoriser, decide_access
 from aiguard.identity.rates import Counters, Exceeded, uses_of
 from aiguard.policy import Feature, Policy
 from aiguard.redact import Vault
-from aiguard.types import Actor, AuditRecord, Clock, Decision, Effect, Reason, Stage
+from aiguard.types import Actor, AuditRecord, Clock, Decision, Effect, Reason, Stage, bound
 
 logger = logging.getLogger("aiguard")
 
@@ -70,7 +70,8 @@ class Admission:
         exceeded: Exceeded | None = None
         if decision.allowed and named is not None:
             decision, exceeded = self._within_rates(decision, actor, named)
-        recorded = self._record_access(decision, actor, scope, named, subject, route, exceeded)
+        names = bound(self._names(actor, subject or (actor.id if actor is not None else None)))
+        recorded = self._record_access(decision, actor, scope, named, names, route, exceeded)
         if wait or not decision.allowed:
             self._settle(decision, recorded)
         if exceeded is not None:
@@ -88,6 +89,7 @@ class Admission:
             vault=Vault(),
             route=route,
             recorded=None if wait else recorded,
+            names=names,
         )
 
     def settle(self, access: Access) -> None:
@@ -125,7 +127,7 @@ class Admission:
         actor: Actor | None,
         scope: str,
         feature: Feature | None,
-        subject: str | None,
+        names: dict[str, str],
         route: str,
         exceeded: Exceeded | None,
     ) -> Future[None]:
@@ -145,7 +147,7 @@ class Admission:
                 **limit,
             },
             at=self._now(),
-            **self._names(actor, subject or (actor.id if actor is not None else None)),
+            **names,
         )
         return self._hands.recorder.commit([record])
 

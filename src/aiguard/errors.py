@@ -10,7 +10,8 @@
     │   ├── UnguardedRoute        a view was meant to be guarded and is not
     │   └── SchemaRevisionError   the database is at another schema revision than the code
     ├── StoreError                a record could not be written or read
-    │   └── StoreUnavailable      … because the database did not answer in time
+    │   ├── StoreUnavailable      … because the database did not answer in time
+    │   └── SubjectErased         … because the person whom it is about was erased since they were admitted
     ├── CredentialError           a service token cannot be made, rotated or revoked as asked
     ├── IntegrityError            a ciphertext, token or record is not what it claims to be
     ├── MalformedInput            bytes that are not what their type says (JSON, UTF-8, form)
@@ -70,6 +71,13 @@ class StoreError(AIGuardError):
 
 class StoreUnavailable(StoreError):
     """The database could not be reached, is locked or read-only, or its queue is full."""
+
+
+class SubjectErased(StoreError):
+    """The person whom a record is about was erased since they were admitted: it would be about somebody new. Nothing was kept."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was written: the person was erased since they were admitted; admit them again.")
 
 
 class CredentialError(AIGuardError):

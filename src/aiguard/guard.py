@@ -365,7 +365,7 @@ class Guard:
             policy_hash=self.policy.hash,
             payload=payload or {},
             at=self.now(),
-            **self.names(access.actor if access else None, access.subject if access else None),
+            **self.names_under(access),
         )
         if session is None:
             settle(self.hands.recorder, [record], self.hands.store_timeout)
@@ -386,6 +386,12 @@ class Guard:
     def names(self, actor: Actor | None, subject: str | None) -> dict[str, str]:
         """The keyed pseudonyms of an actor, a data subject and their tenant; they find people's keys."""
         return named(self.keys.pseudonym, actor, subject)
+
+    def names_under(self, access: Access | None) -> dict[str, str]:
+        """The names that records under an access carry; nobody's without one."""
+        if access is not None and access.names is not None:
+            return dict(access.names)
+        return self.names(access.actor if access else None, access.subject if access else None)
 
     def recorded_names(self, actor: Actor | None, subject: str | None) -> dict[str, str]:
         """What rows and events say for them: for people, the names that come from their own keys. Asks the key store."""

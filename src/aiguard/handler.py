@@ -150,7 +150,7 @@ class ExchangeHandler:
                 "sent": False,
             },
             at=guard.now(),
-            **guard.names(access.actor if access else None, access.subject if access else None),
+            **guard.names_under(access),
         )
         guard.hands.recorder.commit([record])
 

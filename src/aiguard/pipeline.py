@@ -36,6 +36,7 @@ from aiguard.errors import (
     OutputBlocked,
     ProviderFailed,
     StoreError,
+    SubjectErased,
 )
 from aiguard.identity import Access
 from aiguard.injection import Defence
@@ -421,6 +422,12 @@ def record_failure(trail: Trail, error: BaseException, elapsed_ms: float) -> Gen
 
 def store_failed(trail: Trail, error: StoreError) -> Refuse:
     """The refusal for a record that could not be committed."""
+    if isinstance(error, SubjectErased):
+        what = "nothing of it is kept, and its answer is withheld" if trail.decided else "nothing was sent"
+        reason = Reason(
+            code="subject.erased", detail=f"the person was erased since they were admitted; {what}", status=403
+        )
+        return Refuse(AccessDenied, Stage.KEEP, reason)
     logger.critical("decision %s could not be recorded: %s", trail.id, type(error).__name__)
     what = "delivered" if trail.decided else "sent"
     detail = f"the decision could not be recorded, so nothing was {what}; see the server's log under this id"

@@ -208,7 +208,8 @@ class Trail:
     def _names(self) -> dict[str, str]:
         if self.names is None:  # every record of an exchange carries the same ones
             access = self.access
-            self.names = named(self.pseudonym, access.actor if access else None, access.subject if access else None)
+            own = named(self.pseudonym, access.actor if access else None, access.subject if access else None)
+            self.names = own if access is None or access.names is None else dict(access.names)
         return self.names
 
     def _body(self) -> dict[str, Any]:

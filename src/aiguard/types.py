@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -298,6 +298,29 @@ class KnownName(str):
     """A pseudonym that comes from a person's own key already, as rows carry it: no key is looked up or made for it."""
 
     __slots__ = ()
+
+
+class BoundName(str):
+    """A lookup that means one and the same key for as long as it lives: that of the first record that was written with it.
+
+    An admitted caller's records all carry it. Where the person is erased meanwhile, what is still to come is not kept as about somebody new.
+    """
+
+    __slots__ = ("bound_to",)
+
+    bound_to: str
+    """The name that comes from that key; empty before the first record."""
+
+    def __new__(cls, lookup: str, bound_to: str = "") -> Self:
+        """``lookup``, bound already or not yet."""
+        made = super().__new__(cls, lookup)
+        made.bound_to = bound_to
+        return made
+
+
+def bound(names: Mapping[str, str]) -> dict[str, str]:
+    """The same names (``actor``, ``subject``, ``tenant``), those of people as a :class:`BoundName`."""
+    return {role: BoundName(name) if name and role != "tenant" else name for role, name in names.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

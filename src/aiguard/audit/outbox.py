@@ -34,7 +34,7 @@ from aiguard.db.engine import reading, schema_of, writing
 from aiguard.db.failures import as_store_error, locked
 from aiguard.db.writer import Row, Sealing, people_of
 from aiguard.errors import AIGuardError, ConfigurationError, StoreError, StoreUnavailable
-from aiguard.types import AuditRecord, KeyRing, SubjectKeys, new_id
+from aiguard.types import AuditRecord, BoundName, KeyRing, SubjectKeys, new_id
 
 logger = logging.getLogger("aiguard")
 
@@ -68,6 +68,7 @@ class AuditOutbox(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+_PEOPLE: Final = ("actor", "subject")
 _OUTBOX: Final = cast("Table", AuditOutbox.__table__)
 
 
@@ -230,12 +231,16 @@ def _there(connection: Connection, ids: Sequence[str]) -> set[str]:
 def _sealed(record: AuditRecord, keyring: KeyRing) -> bytes:
     said = {each.name: getattr(record, each.name) for each in fields(AuditRecord)}
     said |= {"at": record.at.isoformat(), "payload": check_record(record).decode()}
+    said["bound"] = {role: getattr(said[role], "bound_to", "") for role in _PEOPLE}
     return keyring.seal(canonical(said, simple=False), aad=outbox_aad(record.id))
 
 
 def _opened(event_id: str, sealed: bytes, keyring: KeyRing) -> AuditRecord | None:
     try:
         said = json.loads(keyring.open(sealed, aad=outbox_aad(event_id)))
+        for role, name in said.pop("bound", {}).items():
+            if role in _PEOPLE and name:
+                said[role] = BoundName(said[role], name)
         record = AuditRecord(
             **{**said, "at": datetime.fromisoformat(said["at"]), "payload": json.loads(said["payload"])}
         )

@@ -134,7 +134,10 @@ def prepare(record: AuditRecord, sealing: Sealing) -> Row:
     )
     row["leaf"] = leaf
     row["leaf_hash"] = leaf_hash(leaf)
-    row["sealed"] = sealing.seal(salt + payload, aad=payload_aad(record.id, row["subject"]), subject=record.subject)
+    about = (
+        record.subject if row["subject"] else ""
+    )  # an event goes on record without a person who was erased meanwhile
+    row["sealed"] = sealing.seal(salt + payload, aad=payload_aad(record.id, row["subject"]), subject=about)
     return row
 
 

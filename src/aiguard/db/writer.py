@@ -31,8 +31,8 @@ from sqlalchemy import Connection, Engine
 
 from aiguard.db.engine import writing
 from aiguard.db.failures import as_store_error, unavailable
-from aiguard.errors import StoreError, StoreUnavailable
-from aiguard.types import KeyRing, KnownName, Record, SubjectKey, SubjectKeys, new_id
+from aiguard.errors import StoreError, StoreUnavailable, SubjectErased
+from aiguard.types import BoundName, KeyRing, KnownName, Record, SubjectKey, SubjectKeys, new_id
 
 QUEUE_SIZE = 10_000
 """Records that may wait. At the measured rates this is a few seconds of work; more would only hide an outage."""
@@ -63,22 +63,47 @@ class Sealing:
     """Keys of the people that the records name, by the pseudonym that the records carry."""
 
     def name(self, person: str) -> str:
-        """What the row says for the person whom the record calls so: the pseudonym that comes from their own key."""
+        """What the row says for the person whom the record calls so: the pseudonym that comes from their own key.
+
+        Nobody's (``""``) where they were erased since they were admitted.
+        """
+        if self.erased(person):
+            return ""
         key = self.subjects.get(person)
         return person if key is None else key.name
 
     def seal(self, plaintext: bytes, *, aad: bytes, subject: str, hour: str = "") -> bytes:
-        """Seal with the key of the person whom it is about, or with the ring's where there is none; and with that of its last hour."""
+        """Seal with the key of the person whom it is about, or with the ring's where there is none; and with that of its last hour.
+
+        :class:`~aiguard.errors.SubjectErased` where the person was erased since they were admitted.
+        """
+        if self.erased(subject):
+            raise SubjectErased
         key = self.subjects.get(subject)
         if hour and (shredded := self.subjects.get(hour)) is not None:
             return shredded.seal_with(key, plaintext, aad=aad)
         return self.keyring.seal(plaintext, aad=aad) if key is None else key.seal(plaintext, aad=aad)
 
+    def erased(self, person: str) -> bool:
+        """Whether the key that the person's records began with is not theirs any more; the first record says which it is."""
+        if not isinstance(person, BoundName):
+            return False
+        key = self.subjects.get(person)
+        if not person.bound_to:
+            person.bound_to = "" if key is None else key.name
+            return False
+        return key is None or key.name != person.bound_to
+
 
 def people_of(records: Sequence[Any]) -> list[str]:
     """The people whom records name, and the hours in which they expire, each once: whose keys are needed."""
     named = [getattr(record, role, "") for record in records for role in ("actor", "subject", "hour_key")]
-    return [person for person in dict.fromkeys(named) if person and not isinstance(person, KnownName)]
+    people = dict.fromkeys(person for person in named if person and not isinstance(person, KnownName))
+    if any(isinstance(person, BoundName) and person.bound_to for person in people):
+        # A key is made for whoever is not bound yet, so where both name one person, theirs is the name that counts.
+        free = [person for person in named if person in people and not getattr(person, "bound_to", "")]
+        people = dict.fromkeys([*free, *people])
+    return list(people)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

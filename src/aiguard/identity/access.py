@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -84,6 +84,7 @@ class Access:
         recorded: the commit of the decision that granted it, where it was not waited for; nothing is sent before it is
             done, and no response is given.
         vault: where tokens live when there is no conversation: as long as the lease.
+        names: the pseudonyms that every record under it carries; of people, bound to the keys that they had when it was granted.
     """
 
     actor: Actor
@@ -97,6 +98,7 @@ class Access:
     recorded: Future[None] | None = field(default=None, repr=False)
     conversation: Conversation | None = field(default=None, repr=False)
     lease: _Lease = field(default_factory=_Lease, repr=False)
+    names: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def alive(self) -> bool:

@@ -309,15 +309,18 @@ class SubjectKeyRing:
         return found
 
     def subject_keys(self, lookups: Collection[str]) -> Mapping[str, DataKey]:
-        """The key of each, made where there was none; raises as :meth:`open` does."""
+        """The key of each, made where there was none but for whoever is bound to one that is gone; raises as :meth:`open` does."""
         oldest, asked = self._monotonic() - self.validity, self._monotonic()
         found = {lookup: key for lookup in lookups if (key := self._by_lookup.get(lookup, oldest)) is not None}
         missing = [lookup for lookup in dict.fromkeys(lookups) if lookup not in found]
         rows = dict(self.store.by_lookup(missing)) if missing else {}
-        while new := [lookup for lookup in missing if lookup not in rows]:  # again when somebody is erased meanwhile
+        lasting = [
+            lookup for lookup in missing if not getattr(lookup, "bound_to", "")
+        ]  # who is bound gets no other key
+        while new := [lookup for lookup in lasting if lookup not in rows]:  # again when somebody is erased meanwhile
             self.store.add([new_wrapped(lookup, self.wrapper, self._clock()) for lookup in new])
             rows.update(self.store.by_lookup(new))
-        found.update((lookup, self._keep(rows[lookup], asked)) for lookup in missing)
+        found.update((lookup, self._keep(rows[lookup], asked)) for lookup in missing if lookup in rows)
         return found
 
     def existing_keys(self, lookups: Collection[str]) -> Mapping[str, DataKey]:

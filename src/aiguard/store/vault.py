@@ -23,6 +23,7 @@ from aiguard.db.base import PREFIX, Base, UtcTime
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
 from aiguard.db.writer import Mapper, Row, Sealing
+from aiguard.errors import SubjectErased
 from aiguard.store.datakeys import KeyDestroyed
 from aiguard.types import Clock, KeyRing, Recalled, SubjectKeys, VaultRecord, utc_now
 
@@ -137,6 +138,8 @@ class VaultTable:
 def _prepare(record: VaultRecord, sealing: Sealing) -> Row:
     row: dict[str, Any] = {name: getattr(record, name) for name in _COPIED}
     row["actor"], row["subject"] = sealing.name(record.actor), sealing.name(record.subject)
+    if sealing.erased(record.actor):  # whose key the conversation hangs from
+        raise SubjectErased
     value = record.value.encode("utf-8", "surrogatepass")
     row["sealed"] = sealing.seal(value, aad=entry_aad(row), subject=record.subject)
     return row
