@@ -87,11 +87,15 @@ def test_a_log_that_grew_again_to_the_size_of_an_anchored_checkpoint_is_tampered
     run("audit", "checkpoint")
     log.dispose()
     shutil.copy(tmp_path / "backup.db", ".aiguard/aiguard.db")
+    refused = run("audit", "checkpoint", code=3).output
+    assert "holds 20 events and the anchor's newest checkpoint commits to 21" in refused
     grow(log)
-    assert "another checkpoint over 21 events" in run("audit", "checkpoint", code=3).output
+    assert "not the one that the anchor's newest checkpoint commits to" in run("audit", "checkpoint", code=3).output
     found, said = one_problem("--from", str(anchors), code=3)
     assert found == [("earlier", None)]
     assert "the first 21 events are not those an earlier checkpoint commits to" in said["problems"][0]["detail"]
+    monkeypatch.delenv("AIGUARD_AUDIT_ANCHOR_DIRECTORY")
+    run("audit", "checkpoint")  # a signer without the anchor does not know better
     assert "are not those" in run("audit", "prove", "--consistency", str(anchors / "000000000021.note"), code=3).output
 
 

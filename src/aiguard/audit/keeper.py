@@ -54,7 +54,7 @@ class DirectoryAnchor:
 
     def __call__(self, head: Head) -> None:
         """Write one checkpoint, whole or not at all; a checkpoint that is there already must commit to the same events."""
-        path = self.directory / f"{head.size:012d}.note"
+        path = self._path(head.size)
         draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
             descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -71,6 +71,24 @@ class DirectoryAnchor:
                 draft.unlink()
         except OSError as error:
             raise AnchorFailed(f"the anchor directory cannot be written ({error.strerror})") from None
+
+    def newest(self) -> Head | None:
+        """The checkpoint over most events that it holds, not yet believed; None where there is none.
+
+        Raises:
+            AnchorFailed: the directory cannot be read.
+        """
+        try:
+            sizes = [int(path.stem) for path in self.directory.glob("*.note") if path.stem.isdecimal()]
+            if not sizes:
+                return None
+            with self._path(max(sizes)).open("rb") as file:
+                return Head(size=max(sizes), note=file.read(MAX_NOTE_BYTES + 1).decode("utf-8", "replace"))
+        except OSError as error:
+            raise AnchorFailed(f"the anchor directory cannot be read ({error.strerror})") from None
+
+    def _path(self, size: int) -> Path:
+        return self.directory / f"{size:012d}.note"
 
     def _compare(self, path: Path, head: Head) -> None:
         with path.open("rb") as file:
@@ -135,6 +153,7 @@ class Keeper(Worker):
         self._anchors = tuple(anchors)
         self._clock = clock
         self._keyring = keyring
+        self._looked = False
         self._anchored = [-1] * len(self._anchors)
 
     def sign(self) -> Head | None:
@@ -149,7 +168,9 @@ class Keeper(Worker):
         if self._keyring is not None:
             signing_keys_changed(self._engine, self._keyring, self._signers, now=self._clock())
             self._keyring = None  # once for each process
-        head = sign_head(self._engine, self._signers, now=self._clock(), trusted=self._trusted)
+        look, anchored = self._look_back()
+        head = sign_head(self._engine, self._signers, now=self._clock(), trusted=self._trusted, anchored=anchored)
+        self._looked = look
         if head is None:
             return None
         failure: AnchorFailed | None = None
@@ -164,6 +185,20 @@ class Keeper(Worker):
         if failure is not None:
             raise failure
         return head
+
+    def _look_back(self) -> tuple[bool, Head | None]:
+        """The newest checkpoint in the anchors' directories, until a process has signed a log that holds it; and whether all could be read."""
+        if self._looked:
+            return True, None
+        heads: list[Head] = []
+        whole = True
+        for anchor in self._anchors:
+            try:
+                if isinstance(anchor, DirectoryAnchor) and (head := anchor.newest()) is not None:
+                    heads.append(head)
+            except AnchorFailed:
+                whole = False
+        return whole, max(heads, key=lambda head: head.size, default=None)
 
     def turn(self) -> None:
         """Sign, and log what stands against it. A log that cannot be signed now is signed by whoever comes next."""

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aiguard.audit import proofs
 from aiguard.audit.checkpoint import Checkpoint, issue, trust
 from aiguard.audit.merkle import HASH_BYTES, root_hash
-from aiguard.audit.note import Signer, Verifier
+from aiguard.audit.note import NoteRefused, Signer, Verifier
 from aiguard.audit.tables import LOG, AuditEvent, AuditLog
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
 from aiguard.db.engine import reading, writing
@@ -163,7 +163,12 @@ def latest(engine: Engine) -> Head | None:
 
 
 def sign_head(
-    engine: Engine, signers: Sequence[Signer], *, now: datetime, trusted: Sequence[Verifier] = ()
+    engine: Engine,
+    signers: Sequence[Signer],
+    *,
+    now: datetime,
+    trusted: Sequence[Verifier] = (),
+    anchored: Head | None = None,
 ) -> Head | None:
     """Sign the log as it is now, if it has grown since the last checkpoint; give the newest checkpoint.
 
@@ -174,9 +179,10 @@ def sign_head(
         signers: whose signatures the note bears; the first names the log. More than one while a key is being replaced.
         now: the time to record beside the note.
         trusted: further keys that may have signed earlier checkpoints.
+        anchored: a checkpoint that was kept elsewhere, which the log must hold as well.
 
     Raises:
-        IntegrityError: the log does not hold what its last checkpoint committed to, or the checkpoint is not trusted.
+        IntegrityError: the log does not hold what its last checkpoint, or ``anchored``, committed to, or a checkpoint is not trusted.
             Nothing is signed.
         StoreUnavailable: the database could not be used.
     """
@@ -185,7 +191,9 @@ def sign_head(
         with reading(engine) as connection:
             before = _latest(connection)
             size = connection.execute(select(AuditLog.size).where(AuditLog.log == LOG)).scalar_one()
-            _still_holds(connection, before, known, signers[0].name, size)
+            for head, which in ((before, "its last checkpoint"), (anchored, "the anchor's newest checkpoint")):
+                if head is not None:
+                    _still_holds(connection, head, which, known, signers[0].name, size)
         if before is not None and before.size == size:
             return before
         _grow(engine, size)
@@ -203,21 +211,22 @@ def sign_head(
 
 
 def _still_holds(
-    connection: Connection, before: Head | None, known: Sequence[Verifier], origin: str, size: int
+    connection: Connection, before: Head, which: str, known: Sequence[Verifier], origin: str, size: int
 ) -> None:
-    if before is None:
-        return
-    committed = trust(before.note, known, origin=origin)
+    try:
+        committed = trust(before.note, known, origin=origin)
+    except NoteRefused as why:
+        raise NoteRefused(f"Nothing is signed, since {which} cannot be trusted. {why}") from None
     if committed.size != before.size:
-        raise IntegrityError("The last checkpoint is filed under another size than the one it commits to.")
+        raise IntegrityError(f"Nothing is signed: {which} is filed under another size than the one it commits to.")
     if size < committed.size:
         raise IntegrityError(
-            f"The log holds {size} events and its last checkpoint commits to {committed.size}: events were taken away, or "
+            f"The log holds {size} events and {which} commits to {committed.size}: events were taken away, or "
             "an old copy of the database was put back. Nothing is signed; run `aiguard audit verify`."
         )
     if proofs.root(StoredTree(connection), committed.size) != committed.root:
         raise IntegrityError(
-            "The log is not the one that its last checkpoint commits to. Nothing is signed; run `aiguard audit verify`."
+            f"The log is not the one that {which} commits to. Nothing is signed; run `aiguard audit verify`."
         )
 
 
