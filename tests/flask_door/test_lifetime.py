@@ -370,7 +370,7 @@ def test_eight_threads_of_actors_each_get_their_own_values_back_and_nobody_else_
             connection.close()
         return wrong
 
-    assert desk.client  # made once, before eight threads would each make one
+    assert desk.client is not None  # made once, before eight threads would each make one
     with desk.served() as port, ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda number: one_caller(number, port), range(8)))
     assert [wrong for wrong in results if wrong] == []
