@@ -75,10 +75,10 @@ def detect_parts(detector: Detector, parts: Sequence[Part]) -> list[list[Finding
 
     Raises whatever the detector raises: a part that could not be looked at must stop the exchange.
     """
-    seen: dict[tuple[str, str, PartKind], list[Finding]] = {}
+    seen: dict[tuple[str, str, bool], list[Finding]] = {}
     found: list[list[Finding]] = []
     for part in parts:
-        key = (part.text, part.context, part.kind)
+        key = (part.text, part.context, part.kind is PartKind.NUMBER)
         if key not in seen:  # names of fields repeat in every row
             seen[key] = _detect_part(detector, part)
         found.append(list(seen[key]))

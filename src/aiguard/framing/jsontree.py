@@ -69,13 +69,15 @@ class JsonDocument:
     read-only, since :meth:`render` writes the parts and not the tree.
     """
 
-    __slots__ = ("_glue", "_leaves", "_texts", "value")
+    __slots__ = ("_contexts", "_glue", "_leaves", "_pointers", "_texts", "value")
 
     def __init__(self, value: Any) -> None:
         self.value = value
         self._glue: list[str] = []
         self._leaves: list[Leaf] = []
         self._texts: list[str] = []
+        self._pointers: list[str] = []
+        self._contexts: list[str] = []
         self._walk()
 
     @classmethod
@@ -122,8 +124,9 @@ class JsonDocument:
 
     def part(self, at: int) -> Part:
         """The part with the number ``at``."""
-        leaf = self._leaves[at]
-        return Part(text=self._texts[at], pointer=pointer(leaf.path), kind=leaf.kind, context=context_of(leaf))
+        return Part(
+            text=self._texts[at], pointer=self._pointers[at], kind=self._leaves[at].kind, context=self._contexts[at]
+        )
 
     @property
     def leaves(self) -> Sequence[Leaf]:
@@ -169,15 +172,21 @@ class JsonDocument:
         """Fill the parts and the glue between them, in document order, with a stack of our own."""
         glue = ""
         owner = -1
-        # A step is a piece of glue, a key of an object (its owner, its path) or a value at a path.
-        stack: list[tuple[Literal["glue"], str] | tuple[Literal["key"], int, Path] | tuple[Literal["value"], Any, Path]]
-        stack = [("value", self.value, ())]
+        # A step is a piece of glue, a key of an object, or a value; the last two with path, pointer and context.
+        stack: list[
+            tuple[Literal["glue"], str]
+            | tuple[Literal["key"], int, Path, str, str]
+            | tuple[Literal["value"], Any, Path, str, str]
+        ]
+        stack = [("value", self.value, (), "", "")]
 
-        def leaf(text: str, where: Leaf) -> None:
+        def leaf(text: str, where: Leaf, at: str, context: str) -> None:
             nonlocal glue
             self._glue.append(glue)
             self._leaves.append(where)
             self._texts.append(text)
+            self._pointers.append(at)
+            self._contexts.append(context)
             glue = ""
 
         while stack:
@@ -186,31 +195,32 @@ class JsonDocument:
                 glue += step[1]
                 continue
             if step[0] == "key":
-                _, number, path = step
-                leaf(str(path[-1]), Leaf(path, PartKind.KEY, number))
+                _, number, path, at, context = step
+                leaf(str(path[-1]), Leaf(path, PartKind.KEY, number), at, context)
                 glue = ":"
                 continue
-            _, value, path = step
+            _, value, path, at, context = step
             if isinstance(value, str):
-                leaf(value, Leaf(path, PartKind.TEXT, -1))
+                leaf(value, Leaf(path, PartKind.TEXT, -1), at, context)
             elif value is None or isinstance(value, bool):
                 glue += {None: "null", True: "true", False: "false"}[value]
             elif isinstance(value, int | float):
-                leaf(number_text(value), Leaf(path, PartKind.NUMBER, -1))
+                leaf(number_text(value), Leaf(path, PartKind.NUMBER, -1), at, context)
             elif isinstance(value, Mapping):
                 owner += 1
                 glue += "{"
                 stack.append(("glue", "}"))
                 for position, key in reversed(list(enumerate(value))):
-                    stack.append(("value", value[key], (*path, key)))
-                    stack.append(("key", owner, (*path, key)))
+                    member, below = (*path, key), f"{at}/{_step(key)}"
+                    stack.append(("value", value[key], member, below, key[:MAX_STEP]))
+                    stack.append(("key", owner, member, below, context))
                     if position:
                         stack.append(("glue", ","))
             elif isinstance(value, list | tuple):
                 glue += "["
                 stack.append(("glue", "]"))
                 for position, item in reversed(list(enumerate(value))):
-                    stack.append(("value", item, (*path, position)))
+                    stack.append(("value", item, (*path, position), f"{at}/{position}", context))
                     if position:
                         stack.append(("glue", ","))
             else:
@@ -223,10 +233,14 @@ class JsonDocument:
 
 def pointer(path: Path) -> str:
     """The RFC 6901 pointer of a path, each step cut at :data:`MAX_STEP` characters: it says where, and identifies nothing."""
-    plain = "/" + "/".join(map(str, path)) if path else ""
-    if len(plain) <= MAX_STEP and "~" not in plain and plain.count("/") == len(path):
-        return plain
-    return "".join("/" + str(step)[:MAX_STEP].replace("~", "~0").replace("/", "~1") for step in path)
+    return "".join(f"/{step}" if isinstance(step, int) else f"/{_step(step)}" for step in path)
+
+
+def _step(key: str) -> str:
+    """A key as a step of a pointer."""
+    if len(key) > MAX_STEP:
+        key = key[:MAX_STEP]
+    return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key
 
 
 def context_of(leaf: Leaf) -> str:
@@ -284,6 +298,8 @@ def _decode(data: bytes | str, max_bytes: int) -> str:
 
 def _measure(text: str, max_depth: int, max_values: int) -> None:
     """Refuse depth and number of values before anything is built. Linear in the text."""
+    if len(text) <= max_values and text.count("[") + text.count("{") <= max_depth:
+        return  # it cannot hold more
     depth = 0
     values = 1
     for token in _TOKEN.finditer(text):

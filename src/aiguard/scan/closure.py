@@ -93,6 +93,7 @@ class Tails:
         options = re2.Options()
         options.log_errors = False
         options.longest_match = False
+        options.never_capture = True  # where a group stands is not asked, and would cost more than all else
         options.max_mem = _MEMORY
         union = "|".join(sorted({f"(?:{pattern})" for pattern in patterns if pattern}))
         try:
@@ -122,6 +123,7 @@ class Headed:
     def __init__(self, head: str, patterns: Iterable[str]) -> None:
         options = re2.Options()
         options.log_errors = False
+        options.never_capture = True
         options.max_mem = _MEMORY
         try:
             self._head = re2.compile(head.encode(), options)._regexp.Match  # noqa: SLF001 - as in Tails

@@ -164,6 +164,7 @@ class Engine:
         self._by_pattern = ((), *strong.values(), *named.values())
         # What has no edges of its own is what a name gives away; together they are far dearer than one after the other.
         self._patterns = Parted([TRIGGER.encode(), *strong], [*named])
+        self._lists = {context: number for number, context in enumerate(worded)}
         self._by_word = tuple(worded.values())
         self._words = Words(worded)
         self._by_alone = tuple(alone.values())
@@ -225,15 +226,32 @@ class Engine:
                 self._scan(compact, "", (), found)
         return self._settle(text, key, by_key, found, encoded=encoded)
 
-    def silent(self, data: bytes) -> bool:
-        """Whether certainly nothing is found in a text under no key, of which this is a part: no value, word or encoded segment.
+    def heard(self, data: bytes, begin: int) -> Sequence[int] | None:
+        """The lists of which a word may stand in a text under no key, where certainly nothing is found in it from a byte on.
 
-        What only a whole text can be is not asked. False also where it could not be told.
+        The text is a part of a longer one; what only a whole text can be is not asked. None where something may be found.
         """
         try:
-            return not self._patterns.hits(data) and not self._words.hits(data)
+            if self._patterns.hits(data):
+                return None
+            said = self._words.hits(data)
         except Overflow:
-            return False
+            return None
+        for number in said:
+            if any(compiled.search(data, begin)[0][0] >= 0 for compiled in self._by_word[number]):
+                return None
+        return said
+
+    def list_of(self, recognizer: Recognizer) -> int | None:
+        """The number of the list of words that may speak for a recognizer; None where it is looked for without them."""
+        return self._lists.get(recognizer.context) if recognizer.base_score < self._threshold else None
+
+    def lists_in(self, data: bytes) -> Sequence[int]:
+        """The numbers of the lists of which a word may stand in a text; all of them where it could not be told."""
+        try:
+            return self._words.hits(data)
+        except Overflow:
+            return range(len(self._by_word))
 
     def look(self, view: Reading, window: Window, found: list[Finding], *, context: str = "") -> bool:
         """Add what is found in a ``window`` of one reading, unresolved; True where there may be encoded segments."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import copy
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
@@ -64,9 +64,12 @@ class _Plan:
 
     tails: Tails
     """For recognizers that need no words before a match; and for encoded segments."""
-    mentions: Mentions
     worded: tuple[Tails, ...]
     """For each recognizer that does: nothing is held for it while none of its words stands near."""
+    spoken: Callable[[bytes], Iterable[Tails]]
+    """Those of ``worded`` of which a word may stand in a text."""
+    by_list: Mapping[int, Sequence[Tails]]
+    """Those of ``worded`` for which a list of the engine's speaks."""
     heads: Mentions
     gapped: tuple[Headed, ...]
     """For each recognizer whose pattern has a gap, which any text could stand in: nothing is held for it where its head does not stand."""
@@ -77,7 +80,7 @@ class _Plan:
     """Characters at the beginning that are held whole, for recognizers whose search differs in short texts."""
     look_behind: int
     quick: bool
-    """Whether the engine's own set says where a word of any of ``worded`` stands."""
+    """Whether the engine's own set of words knows those of all of ``worded``."""
 
 
 @lru_cache(maxsize=32)
@@ -85,7 +88,8 @@ def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
     """None where a pattern cannot be taken apart, so that a stream must keep everything."""
     patterns = [_RUN_CLASS + "+", *also]
     lone: list[Recognizer] = []
-    worded: list[tuple[str, Tails]] = []
+    worded: list[tuple[Recognizer, Tails]] = []
+    lists: dict[int, list[Tails]] = {}
     gapped: list[tuple[str, Headed]] = []
     opening = 0
     quick = True
@@ -101,8 +105,10 @@ def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
                 if "." in recognizer.not_before:  # a full stop after a match speaks only with what follows it
                     held.append(f"(?:{recognizer.pattern})\\.")
                 if _needs_words(recognizer, threshold):
-                    worded.append((trigger(recognizer.context), Tails(held)))
-                    quick = quick and recognizer.base_score < engine.threshold
+                    worded.append((recognizer, Tails(held)))
+                    number = engine.list_of(recognizer)
+                    quick = quick and number is not None
+                    lists.setdefault(number or 0, []).append(worded[-1][1])
                 elif (begins := head(recognizer.pattern, _IN_RUN)) is not None:
                     patterns.append(begins[1])
                     exact = [closure(recognizer.pattern), *held[1:]]
@@ -115,8 +121,9 @@ def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
                     opening = max(opening, recognizer.max_length)
         return _Plan(
             tails=Tails(patterns),
-            mentions=Mentions([pattern for pattern, _ in worded]),
             worded=tuple(tails for _, tails in worded),
+            spoken=_by_lists(engine, lists) if quick else _by_mentions(worded),
+            by_list=lists,
             heads=Mentions([pattern for pattern, _ in gapped]),
             gapped=tuple(tails for _, tails in gapped),
             lone=Tails([closure(recognizer.pattern) for recognizer in lone]),
@@ -127,6 +134,15 @@ def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
         )
     except NotClosed:
         return None
+
+
+def _by_lists(engine: Engine, lists: Mapping[int, Sequence[Tails]]) -> Callable[[bytes], Iterable[Tails]]:
+    return lambda data: [tails for number in engine.lists_in(data) for tails in lists.get(number, ())]
+
+
+def _by_mentions(worded: Sequence[tuple[Recognizer, Tails]]) -> Callable[[bytes], Iterable[Tails]]:
+    mentions = Mentions([trigger(recognizer.context) for recognizer, _ in worded])
+    return lambda data: [worded[index][1] for index in mentions.of(data)]
 
 
 def _needs_words(recognizer: Recognizer, threshold: float) -> bool:
@@ -185,8 +201,8 @@ class _Reading:
         data = encode(self.text)
         at = plan.tails.start(data)
         if plan.worded:
-            for index in range(len(plan.worded)) if keyed else plan.mentions.of(data):
-                at = min(at, plan.worded[index].start(data))
+            for tails in plan.worded if keyed else plan.spoken(data):
+                at = min(at, tails.start(data))
         if plan.gapped:
             for index in plan.heads.of(data):
                 at = min(at, plan.gapped[index].start(data))
@@ -387,7 +403,7 @@ class IncrementalScan:
         return piece
 
     def _pass(self, engine: Engine, plan: _Plan) -> Piece | None:
-        """The short way for the most common chunk, where nothing stands that a recognizer or a word of its context could match.
+        """The short way for the most common chunk, where nothing stands that a recognizer could match.
 
         It gives what the long way gives. None, and nothing is changed, where that has to be gone.
         """
@@ -395,12 +411,16 @@ class IncrementalScan:
         text = raw.text + (later[0] if len(later) == 1 else "".join(later))
         if not text.isascii():
             return None
-        data = text.encode()
-        if not engine.silent(data) or (plan.gapped and plan.heads.of(data)):
+        data, begin = text.encode(), len(raw.tail)
+        lists = engine.heard(data, begin)
+        if lists is None or (plan.gapped and plan.heads.of(data)):
             return None
         self._later = []
-        begin, size = len(raw.tail), len(text)
+        size = len(text)
         at = plan.tails.start(data)
+        for number in lists:
+            for tails in plan.by_list.get(number, ()):
+                at = min(at, tails.start(data))
         if at < size and text[at] in _IN_RUN:
             while at > begin and text[at - 1] in _IN_RUN:
                 at -= 1
