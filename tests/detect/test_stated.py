@@ -26,6 +26,9 @@ def found(text: str) -> list[tuple[str, str]]:
         ("K7730254 is my passport number, thank you", "K7730254"),
         ("88-1204-K is our tax number since 2020", "88-1204-K"),
         ("Personal identity code is: 189110089811.", "189110089811"),
+        ("7911 204 118 is my mobile number", "7911 204 118"),
+        ("0761 204118 ist meine Nummer", "0761 204118"),
+        ("536204399 is my social security number", "536204399"),
     ],
 )
 def test_a_value_that_a_sentence_states_is_found_whatever_it_looks_like(text: str, value: str) -> None:
@@ -146,3 +149,33 @@ def test_what_a_page_carries_against_forged_requests_is_no_secret(text: str) -> 
     assert found(
         text.replace("authenticity", "client").replace("csrf-", "api-").replace("csrfmiddlewaretoken", "token")
     )
+
+
+@pytest.mark.parametrize("lead", ["to=", "value=", "**", "~~", "X='", "https://h.example/?a=", "f('", "ID#"])
+def test_what_leads_up_to_an_address_is_no_part_of_it(lead: str) -> None:
+    assert found(f"{lead}maria.k@post.example.org") == [("EMAIL_ADDRESS", "maria.k@post.example.org")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "o'brien@example.org",
+        "prvs=12ab=jane@example.org",
+        "bounce-jane=example.com@lists.example.org",
+        "r&d@example.org",
+        "_jane@example.org",
+    ],
+)
+def test_addresses_with_unusual_signs_are_found_whole(address: str) -> None:
+    assert found(f"write to {address} today") == [("EMAIL_ADDRESS", address)]
+
+
+def test_addresses_before_a_colon_are_found() -> None:
+    assert found("3c:22:fb:12:ab:9e: link up") == [("MAC_ADDRESS", "3c:22:fb:12:ab:9e")]
+    assert found("2001:db8::17: timed out") == [("IP_ADDRESS", "2001:db8::17")]
+    assert found("3c:22:fb:12:ab:9e:aa:bb:cc") == []
+
+
+@pytest.mark.parametrize("text", ["SKU 0012345678905", "1. 536 204 118", "1234 5678 9012 3456", "h = 6.62607015e-34"])
+def test_figures_of_other_kinds_are_none_of_these(text: str) -> None:
+    assert not {type for type, _ in found(text)} & {"PHONE_NUMBER", "CREDIT_CARD", "SG_UEN"}

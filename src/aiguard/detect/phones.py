@@ -20,6 +20,7 @@ _DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])
 _COUNTED: Final = "12345678901234567890"
 _PAIRS: Final = re.compile(r"\d\d(?: \d\d){2,4}")
 _AMOUNT: Final = re.compile(r"\d+\.\d+|\d{1,3}(?:\.\d{3})+")
+_LISTED: Final = re.compile(r"\d{1,2}[.)] ")
 _YEAR: Final = re.compile(r"(?:19|20)\d\d[-./ ](?:\d{1,3}|(?:19|20)\d\d)")
 # Regions whose national format (without a country code) is tried where the words before it speak of a telephone.
 _TYPES: Final = (
@@ -102,7 +103,7 @@ def anywhere(text: str) -> bool:
     groups of four and three or fewer begin with a year.
     """
     digits = _digits(text)
-    if len(set(digits)) < 3 or _DATE.fullmatch(text):
+    if len(set(digits)) < 3 or _DATE.fullmatch(text) or _LISTED.match(text):
         return False
     if text[0] == "+":
         return 7 <= len(digits) <= 15
@@ -179,7 +180,7 @@ def grouped(text: str) -> bool:
     digits = "".join(groups)
     between = re.findall(r"(?<=\d)\D+(?=\d)", text)
     if (
-        not 9 <= len(digits) <= 11
+        not 9 <= len(digits) <= 12
         or digits[0] != "0"
         or digits[1] == "0"
         or _DAY_FIRST.match(text)

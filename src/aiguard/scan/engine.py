@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 from aiguard.errors import AIGuardError
@@ -150,10 +151,13 @@ class Engine:
         named: dict[bytes, list[_Compiled]] = {}
         alone: dict[bytes, list[_Compiled]] = {}
         worded: dict[tuple[str, ...], list[_Compiled]] = {}
+        scored: dict[tuple[str, ...], list[_Compiled]] = {}
         self._longest_alone = 0
         for compiled in self._compiled:
             recognizer = compiled.recognizer
             if recognizer.base_score >= self._threshold:
+                if recognizer.context or recognizer.deny:
+                    scored.setdefault((*recognizer.context, *recognizer.deny), []).append(compiled)
                 (strong if recognizer.boundary else named).setdefault(coarse(recognizer.pattern), []).append(compiled)
                 continue
             if recognizer.context and recognizer.context_score >= self._threshold:
@@ -166,7 +170,8 @@ class Engine:
         self._patterns = Parted([TRIGGER.encode(), *strong], [*named])
         self._lists = {context: number for number, context in enumerate(worded)}
         self._by_word = tuple(worded.values())
-        self._words = Words(worded)
+        self._by_heard = tuple(scored.values())
+        self._words = Words([*worded, *scored])
         self._by_alone = tuple(alone.values())
         self._alone = Prefilter([*alone])
         self._under = lru_cache(maxsize=REMEMBERED_KEYS)(self._speaking)
@@ -234,7 +239,7 @@ class Engine:
         try:
             if self._patterns.hits(data):
                 return None
-            said = self._words.hits(data)
+            said = self._speaking_lists(data)
         except Overflow:
             return None
         for number in said:
@@ -249,9 +254,13 @@ class Engine:
     def lists_in(self, data: bytes) -> Sequence[int]:
         """The numbers of the lists of which a word may stand in a text; all of them where it could not be told."""
         try:
-            return self._words.hits(data)
+            return self._speaking_lists(data)
         except Overflow:
             return range(len(self._by_word))
+
+    def _speaking_lists(self, data: bytes) -> Sequence[int]:
+        hits = self._words.hits(data)
+        return hits[: bisect_left(hits, len(self._by_word))]  # those that others score by come last
 
     def look(self, view: Reading, window: Window, found: list[Finding], *, context: str = "") -> bool:
         """Add what is found in a ``window`` of one reading, unresolved; True where there may be encoded segments."""
@@ -285,16 +294,30 @@ class Engine:
     def _speaking(self, context: str) -> tuple[str, Sequence[_Compiled]]:
         """A key as words, and the recognizers that they speak for."""
         key = spaced(context)
-        return key, tuple(self._said(encode(key))) if key else ()
+        return key, tuple(self._said(encode(key))[0]) if key else ()
 
-    def _said(self, data: bytes) -> Sequence[_Compiled]:
-        """The recognizers that words somewhere in a text may speak for."""
+    def _said(self, data: bytes) -> tuple[Sequence[_Compiled], Collection[_Compiled]]:
+        """The recognizers that find nothing without words and that words somewhere in a text may speak for.
+
+        And those that need none, but score by them.
+        """
         try:
-            return [compiled for index in self._words.hits(data) for compiled in self._by_word[index]]
+            hits = self._words.hits(data)
         except Overflow:
             raise ScanFailed(
                 "the set of context words ran out of memory, so the text was not scanned; refuse it"
             ) from None
+        if not hits:
+            return (), ()
+        first = len(self._by_word)
+        said: list[_Compiled] = []
+        heard: list[_Compiled] = []
+        for index in hits:
+            if index < first:
+                said += self._by_word[index]
+            else:
+                heard += self._by_heard[index - first]
+        return said, heard
 
     def _standing_alone(self, data: bytes) -> Sequence[_Compiled]:
         """The recognizers that may take the whole of a short text for their value."""
@@ -336,7 +359,7 @@ class Engine:
             hits = self._patterns.hits(data)
         except Overflow:
             raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it") from None
-        said = self._said(data)
+        said, heard = self._said(data)
         size = len(text.strip()) if self._longest_alone and not key and (window is None or window.alone) else 0
         alone = self._standing_alone(data) if 0 < size <= self._longest_alone else ()
         if not (hits or said or by_key or alone):
@@ -347,8 +370,20 @@ class Engine:
         searched = [compiled for index in hits for compiled in self._by_pattern[index]]
         if said or by_key or alone:
             searched = list(dict.fromkeys((*searched, *said, *by_key, *alone)))
+        if len(searched) > 1:
+            searched.sort(
+                key=_rank
+            )  # so that what would lie within a finding of a more specific kind need not be looked at
+        within, rank = _Within(), 0
+        alike: list[tuple[int, int, float]] = []
         for compiled in searched:
-            for start, end, score in self._search(compiled, text, data, offsets, key, size, window):
+            if alike and compiled.recognizer.priority != rank:
+                within.add(alike)
+                alike = []
+            rank = compiled.recognizer.priority
+            quiet = not key and compiled not in heard
+            spans = self._search(compiled, text, data, offsets, key, size, window, quiet=quiet, within=within)
+            for start, end, score in spans:
                 span = (start, end) if same else view.span(start, end)
                 found.append(
                     Finding(
@@ -359,6 +394,7 @@ class Engine:
                         recognizer=compiled.recognizer.name,
                     )
                 )
+            alike += spans
         return encoded
 
     def _search(
@@ -370,10 +406,15 @@ class Engine:
         key: str,
         size: int,
         window: Window | None = None,
+        *,
+        quiet: bool = False,
+        within: _Within | None = None,
     ) -> list[tuple[int, int, float]]:
         """Accepted spans in characters. After a refusal the search goes on one character later.
 
-        ``size`` is the length of the stripped text where it stands under no key (0 where it cannot matter).
+        ``size`` is the length of the stripped text where it stands under no key (0 where it cannot matter). ``quiet`` says that
+        nowhere in the text stands a word that a recognizer which needs none scores by. A candidate that lies ``within`` a finding
+        of a more specific kind, for which it would be dropped, is stepped over.
         """
         recognizer, search = compiled.recognizer, compiled.search
         found: list[tuple[int, int, float]] = []
@@ -395,6 +436,13 @@ class Engine:
             if begin < 0 or begin >= length:
                 break
             left, right = spans[-1]  # the only group, or all of it
+            if within and recognizer.extend is None:
+                start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
+                if within.holds(start, end):
+                    if window is not None:
+                        window.step(data, begin, left, start, end)
+                    position = max(right, begin + 1)
+                    continue
             if by_words and len(spans) == 1:  # a value that no word is near, nor any value before the next word
                 if said is None:
                     said = compiled.said(data)  # only now: most texts have such words and no such value
@@ -416,6 +464,8 @@ class Engine:
             accepted = compiled.accept(text, start, end)
             if not accepted:
                 worth = 0.0
+            elif quiet and recognizer.base_score >= threshold and not recognizer.alone_score:
+                worth = recognizer.base_score
             elif not words_first:
                 worth = compiled.score(text, start, accepted, key)
             if worth < threshold:
@@ -482,6 +532,35 @@ def _following(data: bytes, position: int) -> int:
     return position
 
 
+def _rank(compiled: _Compiled) -> int:
+    return -compiled.recognizer.priority
+
+
+class _Within:
+    """Where findings of one reading lie, to be asked of candidates of less specific kinds."""
+
+    __slots__ = ("_reach", "_spans", "_starts")
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []
+        self._starts: list[int] = []
+        self._reach: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._spans)
+
+    def add(self, spans: Iterable[tuple[int, int, float]]) -> None:
+        self._spans += [(start, end) for start, end, _ in spans]
+        self._spans.sort()
+        self._starts = [start for start, _ in self._spans]
+        self._reach = list(accumulate((end for _, end in self._spans), max))
+
+    def holds(self, start: int, end: int) -> bool:
+        """Whether one finding holds all of ``start..end``: the one that reaches furthest of those that begin before."""
+        index = bisect_right(self._starts, start)
+        return index > 0 and self._reach[index - 1] >= end
+
+
 class _Offsets:
     """Byte offset -> character offset for offsets asked in rising order, in time linear in the text."""
 
@@ -527,19 +606,18 @@ def _edge(text: str, index: int) -> bool:
 
 
 def _goes_on(text: str, index: int, stops: str) -> bool:
-    """Whether the character at ``index`` is one of ``stops``; a full stop only when a letter or digit follows it."""
+    """Whether the character at ``index`` is one of ``stops``; a full stop or a colon only when a letter or digit follows it."""
     if index >= len(text) or text[index] not in stops:
         return False
-    return text[index] != "." or (index + 1 < len(text) and text[index + 1].isalnum())
+    return text[index] not in ".:" or (index + 1 < len(text) and (text[index + 1].isalnum() or text[index + 1] == ":"))
 
 
 def _shorter(text: str, start: int, end: int) -> int:
     """The end of the candidate without its last group, where a space sets it off; 0 when there is only one."""
-    space = max(
-        text.rfind(" ", start, end),
-        text.rfind("\t", start, end),
-        text.rfind("\n", start, end),
-    )
+    groups = text[start:end].rsplit(None, 1)
+    if len(groups) == 1:
+        return 0
+    space = start + len(groups[0])
     while space > start and not text[space - 1].isalnum():
         space -= 1
-    return max(space, 0)
+    return space

@@ -102,8 +102,8 @@ def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
             only_whole = recognizer.base_score < threshold and not speaks
             if not only_whole and not alphabet_within(recognizer.pattern, _IN_RUN):
                 held = [closure(recognizer.pattern, loose=True)]
-                if "." in recognizer.not_before:  # a full stop after a match speaks only with what follows it
-                    held.append(f"(?:{recognizer.pattern})\\.")
+                if speaks_on := "".join(stop for stop in ".:" if stop in recognizer.not_before):
+                    held.append(f"(?:{recognizer.pattern})[{speaks_on}]")  # which speaks only with what follows it
                 if _needs_words(recognizer, threshold):
                     worded.append((recognizer, Tails(held)))
                     number = engine.list_of(recognizer)

@@ -24,7 +24,7 @@ SET_MEMORY: Final = 32 << 20
 """Budget of one set's automaton in bytes, used only as far as texts demand; beyond it the set starts again."""
 
 _KEPT: Final = 8
-"""Repetitions of letters that a coarse pattern still counts. Figures are counted to the end: text has few."""
+"""Repetitions of letters that a coarse pattern still counts. Figures and capitals are counted to the end: text has few."""
 
 _UNBOUNDED: Final = 4
 """Letters of a word from which on it needs no boundary: it seldom stands within others."""
@@ -141,30 +141,32 @@ def coarse(pattern: str) -> bytes:
         items, flags = parse(pattern)
     except NotClosed:
         return b""  # it cannot be taken apart: always a hit
-    made = _sequence(items, last=True)
+    made = _sequence(items, fold=bool(flags & re.IGNORECASE) or "(?i" in pattern, last=True)
     return scoped(made, flags).encode() if flags else made.encode()
 
 
-def _sequence(items: Sequence[Any], *, last: bool = False) -> str:
-    return "".join(_item(item, last=last and position == len(items)) for position, item in enumerate(items, 1))
+def _sequence(items: Sequence[Any], *, fold: bool, last: bool = False) -> str:
+    return "".join(
+        _item(item, fold=fold, last=last and position == len(items)) for position, item in enumerate(items, 1)
+    )
 
 
-def _item(item: Any, *, last: bool) -> str:
-    """One item; the ``last`` of a whole pattern need not go on as far as it may."""
+def _item(item: Any, *, fold: bool, last: bool) -> str:
+    """One item; the ``last`` of a whole pattern need not go on as far as it may. ``fold``: capitals may be any letters."""
     op, value = str(item[0]), item[1]
     if op in {"MAX_REPEAT", "MIN_REPEAT"}:
         low, high, repeated = value
-        body = _sequence(repeated)
-        lettered = _lettered(repeated)
+        body = _sequence(repeated, fold=fold)
+        lettered = _lettered(repeated, fold=fold)
         least = min(low, _KEPT) if lettered else low
         if last:
             return f"(?:{body}){{{least}}}"
         unlimited = high is constants.MAXREPEAT or (lettered and high > least and high > 1)
         return f"(?:{body}){{{least},{'' if unlimited else high}}}"
     if op == "SUBPATTERN":
-        return scoped(_sequence(value[3]), value[1] & _FLAGS, value[2] & _FLAGS)
+        return scoped(_sequence(value[3], fold=fold), value[1] & _FLAGS, value[2] & _FLAGS)
     if op == "BRANCH":
-        return "(?:" + "|".join(map(_sequence, value[1])) + ")"
+        return "(?:" + "|".join(_sequence(branch, fold=fold) for branch in value[1]) + ")"
     if op == "LITERAL" and value > 0x7F:
         return f"[{_BEYOND_ASCII}]{{1,4}}"
     if op == "NOT_LITERAL" and value > 0x7F:
@@ -194,27 +196,27 @@ def _class(items: Sequence[Any]) -> str:
     return f"(?:{plain}|[{_BEYOND_ASCII}]{{1,4}})" if beyond and plain else plain or f"[{_BEYOND_ASCII}]{{1,4}}"
 
 
-def _lettered(items: Sequence[Any]) -> bool:
-    """Whether a repetition runs over words of a text: it has letters, or anything beyond ASCII."""
-    return any(_item_lettered(item) for item in items)
+def _lettered(items: Sequence[Any], *, fold: bool) -> bool:
+    """Whether a repetition runs over words of a text: it has small letters, or anything beyond ASCII."""
+    return any(_item_lettered(item, fold=fold) for item in items)
 
 
-def _item_lettered(item: Any) -> bool:
+def _item_lettered(item: Any, *, fold: bool) -> bool:
     op, value = str(item[0]), item[1]
     if op == "SUBPATTERN":
-        return _lettered(value[3])
+        return _lettered(value[3], fold=fold)
     if op == "BRANCH":
-        return any(map(_lettered, value[1]))
+        return any(_lettered(branch, fold=fold) for branch in value[1])
     if op in {"MAX_REPEAT", "MIN_REPEAT"}:
-        return _lettered(value[2])
+        return _lettered(value[2], fold=fold)
     if op == "LITERAL":
         return bool(value > 0x7F)
     if op != "IN":
         return op != "AT"
-    return any(_wide(str(part[0]), part[1]) for part in value)
+    return any(_wide(str(part[0]), part[1], fold=fold) for part in value)
 
 
-def _wide(op: str, value: Any) -> bool:
+def _wide(op: str, value: Any, *, fold: bool) -> bool:
     if op == "RANGE":
-        return bool(value[1] > 0x7F or (value[1] > 0x40 and value[1] - value[0] >= 5))
+        return bool(value[1] > 0x7F or (value[1] > (0x40 if fold else 0x5A) and value[1] - value[0] >= 5))
     return op == "NEGATE" or (op == "LITERAL" and value > 0x7F) or (op == "CATEGORY" and str(value) != "CATEGORY_DIGIT")

@@ -47,7 +47,7 @@ class Recognizer:
     reports what reaches its threshold. ``deny`` are context words that speak against a match. ``shrink`` is
     how many groups a candidate that fails validation may lose at its end ("4111 1111 1111 1111 2"). ``boundary``
     wants no letter or digit of any script directly before or after the match (``open_end``: only before); ``not_after`` and ``not_before`` are
-    further characters that must not stand there (a full stop counts before a letter or digit only). ``alone_score`` is
+    further characters that must not stand there (a full stop or a colon counts before a letter or digit only). ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
     before a match, the nearer one decides. ``settled`` lets a stream go on before ``extend`` has seen all that it may
     read. ``priority`` chooses the label when

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from aiguard.detect import phones
 from aiguard.scan import Recognizer
 
@@ -14,10 +17,10 @@ _EXTENSION = r"(?:[ ,;]{0,2}(?:[xX]|[eE]xt\.?)[ ]?\d{1,6})?"
 _PHONE_CONTEXT = (
     "phone", "phone number", "telephone", "tel", "tel no", "mobile", "mob", "cell", "cellphone", "call", "calling",
     "called", "dial", "fax", "sms", "whatsapp", "reach", "hotline", "landline",
-    "home number", "work number", "my number", "answering at", "messages to", "msisdn", "desk",
+    "home number", "work number", "text me", "ring me", "contact me", "my number", "answering at", "messages to", "msisdn", "desk",
     "telefon", "telefonisch", "handy", "rufen", "anruf", "mobil", "rappeler", "rappelez", "joindre", "téléphone", "telephone", "portable", "appeler", "appelez",
     "teléfono", "telefono", "móvil", "movil", "celular", "llamar", "llamarme", "llame", "llámame", "cellulare", "chiamare",
-    "chiama", "telefone", "telemóvel", "ligar", "ligue", "telefoon", "mobiel", "bel", "telefonnummer", "puhelin",
+    "chiama", "telefone", "telemóvel", "ligar", "ligue", "telefoon", "mobiel", "bel", "telefonnummer", "telefonnummeret", "puhelin", "nomor hp", "no hp", "nomor telepon", "telepon",
     "telefonu", "тел", "телефон", "моб", "звоните", "電話", "电话", "手机", "휴대폰", "전화", "هاتف", "फोन", "โทร",
 )  # fmt: skip
 
@@ -29,12 +32,18 @@ _PHONE_DENY = (
 )  # fmt: skip
 
 
+_LED_IN: Final = re.compile(
+    r"""[=?&'`|{}*~#!$%^-]|_[_*]|[^/?#]*[/?#]|(?!prvs)[A-Za-z_][\w.]{0,30}={1,3}(?!.*=)|[A-Za-z_]\w{0,30}\("""
+)
+"""What leads up to an address and is no part of it, though RFC 5321 allows it there: Markdown, ``to=``, a path, an opening quote."""
+
+
 def email(text: str) -> bool:
     """Dots where RFC 5321 allows them, and not the user of a Git remote."""
     local, _, domain = text.rpartition("@")
-    if ".." in local or local[0] == "." or local[-1] == "." or "@" in local:
+    if _LED_IN.match(local):
         return False
-    if local[0] in "/=?&'`|{}":
+    if ".." in local or local[0] == "." or local[-1] == "." or "@" in local:
         return False
     return not (local == "git" and domain.lower().startswith(("github.", "gitlab.", "bitbucket.", "ssh.")))
 
@@ -104,20 +113,35 @@ RECOGNIZERS = (
     Recognizer(
         name="phone_international",
         type="PHONE_NUMBER",
-        pattern=rf"(?:\+|\b00)[ (]{{0,2}}[1-9](?:[ \t().\-/]{{0,3}}\d){{6,15}}{_EXTENSION}\b",
+        pattern=rf"\+[ (]{{0,2}}[1-9](?:[ \t().\-/]{{0,3}}\d){{6,15}}{_EXTENSION}\b",
         validate=phones.international,
         shrink=3,
         base_score=0.9,
         max_length=90,
         priority=45,
         source="ITU-T E.164; validity by the phonenumbers metadata",
-        examples=("+44 20 7946 0958", "call 0049 (0)30 901820 now", "+1-743-438-6774x62406"),
+        examples=("+44 20 7946 0958", "+1-743-438-6774x62406"),
         counter_examples=("+1 2 3", "a + 1234567"),
+    ),
+    Recognizer(
+        name="phone_international_dialled",
+        type="PHONE_NUMBER",
+        pattern=rf"\b00[ (]{{0,2}}[1-9](?:[ \t().\-/]{{0,3}}\d){{6,15}}{_EXTENSION}\b",
+        validate=phones.international,
+        shrink=3,
+        deny=(*_PHONE_DENY, "ean", "upc", "gtin", "barcode", "item"),
+        context_window=24,
+        base_score=0.9,
+        max_length=90,
+        priority=45,
+        source="ITU-T E.164; validity by the phonenumbers metadata",
+        examples=("now 0049 (0)30 901820",),
+        counter_examples=("SKU 0012345678905", "0012"),
     ),
     Recognizer(
         name="phone_nanp",
         type="PHONE_NUMBER",
-        pattern=(rf"(?:\b1[ .\-]?)?(?:\(\d{{3}}\)[ .\-]{{0,2}}|\b\d{{3}}[.\-])\d{{3}}[.\-]\d{{4}}{_EXTENSION}\b"),
+        pattern=rf"(?:\b1[ .\-]?)?\b\d{{3}}[.\-]\d{{3}}[.\-]\d{{4}}{_EXTENSION}\b",
         deny=_PHONE_DENY,
         context=_PHONE_CONTEXT,
         not_after="+",
@@ -126,8 +150,22 @@ RECOGNIZERS = (
         max_length=40,
         priority=44,
         source="North American Numbering Plan, as written in figures of three, three and four",
-        examples=("(212) 555-0187", "call 202-555-0143 or 202.456.1111 x12"),
+        examples=("202-555-0187", "call 202-555-0143 or 202.456.1111 x12"),
         counter_examples=("order 212-555-0187", "192.168.1.1"),
+    ),
+    Recognizer(
+        name="phone_nanp_bracketed",
+        type="PHONE_NUMBER",
+        pattern=rf"(?:\b1[ .\-]?)?\(\d{{3}}\)[ .\-]{{0,2}}\d{{3}}[ .\-]?\d{{4}}{_EXTENSION}\b",
+        context=_PHONE_CONTEXT,
+        not_after="+",
+        base_score=0.75,
+        context_window=32,
+        max_length=40,
+        priority=44,
+        source="North American Numbering Plan, with the area in brackets",
+        examples=("(212) 555-0187", "id | (212) 555-0187"),
+        counter_examples=("(212) 55-0187",),
     ),
     Recognizer(
         name="phone_nanp_spaced",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from aiguard.detect import phones
 from aiguard.scan import Recognizer
 from aiguard.scan.recognizer import Validate
 
@@ -86,6 +87,12 @@ _STATED: Final = (
         ),
         3, False, "my postcode is VLT 2345", "the postcode is wrong in 3 letters",
     ),
+)  # fmt: skip
+
+_PHONES: Final = (
+    "phone number", "phone", "mobile number", "mobile", "cell number", "cell", "telephone number", "number", "telefonnummer", "handynummer",
+    "nummer", "numéro de téléphone", "numéro", "portable", "número de teléfono", "teléfono", "móvil", "número", "numero di telefono", "numero",
+    "telemóvel", "telefoonnummer",
 )  # fmt: skip
 
 _DATE: Final = re.compile(
@@ -169,6 +176,29 @@ RECOGNIZERS = (
             counter_examples=(f"2019 is my {names[0]}",),
         )
         for type, names, least, capitals, example, counter in _STATED
+    ),
+    Recognizer(
+        name="phone_stated_before",
+        type="PHONE_NUMBER",
+        pattern=rf"(\+?(?:\(0?\d{{1,4}}\)|\b\d)(?:[ ().\-/]{{0,2}}\d){{6,14}}){_IS_MY}(?i:{_any_of(_PHONES)})\b",
+        validate=phones.national,
+        base_score=0.7,
+        max_length=110,
+        priority=24,
+        source="a sentence that states it",
+        examples=("7911123456 is my mobile number", "0171 1234567 ist meine Nummer"),
+        counter_examples=("2019 is the number", "7911123456 is my order number"),
+    ),
+    Recognizer(
+        name="us_ssn_stated_before",
+        type="US_SSN",
+        pattern=rf"\b(\d{{3}}[ .\-]?\d{{2}}[ .\-]?\d{{4}}){_IS_MY}(?i:social[ ]security[ ]number|social[ ]security|ssn|social)\b",
+        base_score=0.8,
+        max_length=60,
+        priority=64,
+        source="a sentence that states it",
+        examples=("536904399 is my social security number",),
+        counter_examples=("536904399 is my order number",),
     ),
     Recognizer(
         name="code_alone",
