@@ -48,4 +48,4 @@ def test_a_proof_is_made_of_a_few_rows_of_hashes_of_each_level_however_long_the_
                 proofs.inclusion(tree, position, size)
                 proofs.consistency(tree, position + 1, size)
             assert len(tree._rows) <= 3 * levels
-            assert sum(map(len, tree._rows.values())) <= 3 * levels * WIDTH
+            assert sum(len(row[0]) for row in tree._rows.values()) <= 3 * levels * WIDTH

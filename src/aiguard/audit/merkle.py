@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 HASH_BYTES = 32
 
@@ -16,6 +16,12 @@ def leaf_hash(leaf: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """``SHA-256(0x01 ‖ left ‖ right)``."""
     return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def parents(hashes: Sequence[bytes]) -> list[bytes]:
+    """The node over each two of ``hashes``, in order; one that is left over has none."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x01" + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=False)]
 
 
 def root_hash(leaf_hashes: Iterable[bytes]) -> bytes:

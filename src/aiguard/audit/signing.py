@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.audit import proofs
 from aiguard.audit.checkpoint import Checkpoint, issue, trust
-from aiguard.audit.merkle import HASH_BYTES, root_hash
+from aiguard.audit.merkle import HASH_BYTES, parents, root_hash
 from aiguard.audit.note import NoteRefused, Signer, Verifier
 from aiguard.audit.tables import LOG, AuditEvent, AuditLog
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
@@ -85,24 +85,27 @@ class StoredTree:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._rows: dict[tuple[int, int], list[bytes]] = {}
+        self._rows: dict[tuple[int, int], list[list[bytes]]] = {}
 
     def subtree(self, level: int, index: int) -> bytes:
         """The hash of one complete subtree; :class:`~aiguard.errors.IntegrityError` when rows of it are missing."""
-        base = level - level % STEP
-        count = 1 << (level - base)
-        row, at = divmod(index * count, WIDTH)
-        hashes = self._row(base, row)[at : at + count]
-        if len(hashes) != count:
+        base, above = level - level % STEP, level % STEP
+        row, at = divmod(index << above, WIDTH)
+        nodes = self._row(base, row)[above]
+        if at >> above >= len(nodes):
             raise IntegrityError(
                 f"The log lacks hashes of level {base} that a proof needs; run `aiguard audit verify`."
             )
-        return root_hash(hashes)
+        return nodes[at >> above]
 
-    def _row(self, level: int, row: int) -> list[bytes]:
+    def _row(self, level: int, row: int) -> list[list[bytes]]:
+        """A row of a kept level, and the levels above it up to the next one that is kept."""
         known = self._rows.get((level, row))
         if known is None:
-            known = self._rows[level, row] = read_row(self._connection, level, row * WIDTH, (row + 1) * WIDTH)
+            known = [read_row(self._connection, level, row * WIDTH, (row + 1) * WIDTH)]
+            while len(known) < STEP:
+                known.append(parents(known[-1]))
+            self._rows[level, row] = known
         return known
 
 
