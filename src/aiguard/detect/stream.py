@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from aiguard.detect.parts import ESCAPE, MAX_ESCAPE_DEPTH, detect_text, unescaped
+from aiguard.scan.held import HeldText
 from aiguard.scan.incremental import MAX_HELD, HeldTooLong, IncrementalScan, Piece
 from aiguard.types import Detector, Finding
 
@@ -57,7 +58,7 @@ class PartScan:
         self.buffered = scan.buffered
         """Whether nothing comes out before the end, because the detector needs the whole text."""
         self._top = _Level(scan)
-        self._text = ""  # from the first character that was not handed out
+        self._text = HeldText()
         self._done = 0  # characters that were
         self._found: list[Finding] = []
 
@@ -75,11 +76,12 @@ class PartScan:
     def part(self) -> None:
         """After a copy: share nothing that changes."""
         self._top = self._top.fork(None)
+        self._text = self._text.copy()
         self._found = list(self._found)
 
     def feed(self, chunk: str) -> Piece:
         """The part of the text that the chunk settled, often empty."""
-        self._text += chunk
+        self._text.add(chunk)
         if self.buffered:
             self._top.scan.feed(chunk)
             return Piece()
@@ -93,7 +95,7 @@ class PartScan:
     def finish(self) -> Piece:
         """The rest."""
         if self.buffered:
-            text, self._text = self._text, ""
+            text = self._text.take(len(self._text))
             self._top.scan.finish()
             found = detect_text(self._detector, text, context=self._context)
             return Piece(text, [*found, *self._tokens(text)])
@@ -108,7 +110,7 @@ class PartScan:
         size, start = cut - self._done, self._done
         if size <= 0:
             return Piece()
-        text, self._text, self._done = self._text[:size], self._text[size:], cut
+        text, self._done = self._text.take(size), cut
         if not self._found:
             return Piece(text)
         now = [replace(one, start=one.start - start, end=one.end - start) for one in self._found if one.start < cut]
@@ -133,11 +135,11 @@ class _Level:
         self.under: IncrementalScan | None = None
         self.under_ready = 0
         self.touching: list[Finding] = []  # of the reading with blanks; whether an underscore follows is not known yet
-        self.text = ""  # from base on
+        self.text = HeldText()  # from base on
         self.base = 0
         self.deeper: _Level | None = None
         if parent is not None:
-            self.base, self.text = parent.base, parent.text
+            self.base, self.text = parent.base, parent.text.copy()
             if parent.under is not None:
                 self.under, self.under_ready = parent.under.fork(), parent.under_ready
                 self.touching = list(parent.touching)
@@ -160,6 +162,7 @@ class _Level:
         other.escapes = self.escapes.fork()
         other.under = None if self.under is None else self.under.fork()
         other.touching = list(self.touching)
+        other.text = self.text.copy()
         other.deeper = None if self.deeper is None else self.deeper.fork(other)
         return other
 
@@ -198,13 +201,14 @@ class _Level:
                 self.deeper = None
         needed = (self.ready if self.under is None else min(self.ready, self.under_ready)) - 1
         if needed > self.base:
-            self.text, self.base = self.text[needed - self.base :], needed
+            self.text.take(needed - self.base)
+            self.base = needed
         self.escapes.forget(self.settled)
 
     def _push(self, text: str, found: list[Finding]) -> None:
         if not text:
             return
-        self.text += text
+        self.text.add(text)
         self.fed += len(text)
         self._take(self.scan.feed(text), found)
         if self.under is not None:
@@ -224,10 +228,13 @@ class _Level:
 
     def _touch(self, found: list[Finding], *, last: bool) -> None:
         """Take the findings that an underscore touches; the others are no news."""
+        if not self.touching:
+            return
         waiting: list[Finding] = []
+        text = str(self.text)
         for finding in self.touching:
             start, end = finding.start - self.base, finding.end - self.base
-            if (start > 0 and self.text[start - 1] == "_") or self.text[end : end + 1] == "_":
+            if (start > 0 and text[start - 1] == "_") or text[end : end + 1] == "_":
                 found.append(self._original(finding, 0))
             elif finding.end == self.fed and not last:
                 waiting.append(finding)

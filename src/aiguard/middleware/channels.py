@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from aiguard.bodies import BodyTooLarge
 from aiguard.detect.stream import PartScan
 from aiguard.redact import redact
+from aiguard.scan.held import HeldText
 from aiguard.scan.incremental import HeldTooLong, Piece
 from aiguard.types import Detector, Finding, Operator
 
@@ -85,7 +86,7 @@ class Channel:
 
     def __init__(self, detector: Detector) -> None:
         self._scan = PartScan(detector)
-        self._text = ""  # from _base on: what no record has let go
+        self._text = HeldText()  # from _base on: what no record has let go, and some of what one has
         self._base = 0
         self._end = 0
         self._done = 0  # everything before it was let go or replaced
@@ -101,7 +102,7 @@ class Channel:
     def add(self, text: str, findings: Sequence[Finding], rules: Rules) -> tuple[int, int]:
         """The next segment, with the findings that it has by itself; gives its place."""
         start, self._end = self._end, self._end + len(text)
-        self._text += text
+        self._text.add(text)
         if findings:
             self._note(findings, start, rules)
         self._settle(self._scan.feed(text), rules)
@@ -124,9 +125,10 @@ class Channel:
 
     def take(self, start: int, end: int, rules: Rules) -> str:
         """The settled segment from ``start`` to ``end`` as it may be shown. Segments are taken in order, once."""
+        whole, base = str(self._text), self._base
         if not self._found and start >= self._done:
-            text = self._text[start - self._base : end - self._base]
-            self._text, self._base, self._done = self._text[end - self._base :], end, end
+            text, self._done = whole[start - base : end - base], end
+            self._let_go(end)
             return text
         at = max(start, self._done)
         pieces: list[str] = []
@@ -136,16 +138,22 @@ class Channel:
             if first < at:  # its beginning was replaced with what stood before
                 at = max(at, last)
                 continue
-            value = self._text[first - self._base : last - self._base]
+            value = whole[first - base : last - base]
             inside = [replace(one, start=one.start - first, end=one.end - first) for one in group]
-            pieces += (self._text[at - self._base : first - self._base], rules.redact(value, inside))
+            pieces += (whole[at - base : first - base], rules.redact(value, inside))
             at = last
         if at < end:
-            pieces.append(self._text[at - self._base : end - self._base])
+            pieces.append(whole[at - base : end - base])
         self._done = max(at, end)
-        self._text, self._base = self._text[end - self._base :], end
+        self._let_go(end)
         self._found = {key: one for key, one in self._found.items() if one.end > end}
         return "".join(pieces)
+
+    def _let_go(self, end: int) -> None:
+        """Drop what stands before ``end``, once it is half of the text: many segments may be taken of a long one."""
+        if 2 * (end - self._base) >= len(self._text):
+            self._text.take(end - self._base)
+            self._base = end
 
     def _clusters(self) -> list[tuple[int, int, list[Finding]]]:
         """Runs of overlapping findings."""

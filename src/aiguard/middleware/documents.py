@@ -21,6 +21,7 @@ from aiguard.errors import MalformedInput
 from aiguard.framing.jsonreader import Glue, JsonReader, Left, Piece, Whole
 from aiguard.framing.jsontree import MAX_BYTES, MAX_STEP, Leaf, context_of, encode_text, pointer
 from aiguard.redact import redact
+from aiguard.scan.held import HeldText
 from aiguard.scan.incremental import HeldTooLong
 from aiguard.types import Detector, Finding, Operator, Part, PartKind
 
@@ -108,7 +109,7 @@ class _Text:
 
     def __init__(self, scan: PartScan | None, text: str = "", found: Sequence[Finding] = ()) -> None:
         self._scan = scan
-        self._text = text  # from _done on
+        self._text = HeldText([text])  # from _done on
         self._done = 0
         self._ready = len(text)  # what its own scan has settled
         self._found = list(found)
@@ -129,7 +130,7 @@ class _Text:
     def feed(self, text: str, *, last: bool) -> None:
         """The next characters."""
         assert self._scan is not None
-        self._text += text
+        self._text.add(text)
         pieces = [self._scan.feed(text), *([self._scan.finish()] if last else [])]
         for piece in pieces:
             at = self._ready
@@ -146,13 +147,13 @@ class _Text:
         out = "" if self._quoted else '"'
         self._quoted = True
         if cut > self._done:
-            text = self._text[: cut - self._done]
+            text = self._text.take(cut - self._done)
             inside = [
                 replace(each, start=each.start - self._done, end=each.end - self._done)
                 for each in found
                 if each.start < cut
             ]
-            self._text, self._done = self._text[cut - self._done :], cut
+            self._done = cut
             self._found = [each for each in self._found if each.start >= cut]
             out += encode_text(redacted(text, inside))[1:-1]
         return f'{out}"' if self.over else out
