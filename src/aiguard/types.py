@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import os
-import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -18,14 +16,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def new_id(prefix: str, now: float | None = None) -> str:
-    """A sortable unique id: ``prefix_`` and 26 Crockford base32 characters (48-bit milliseconds, 80 random bits)."""
-    milliseconds = int((time.time() if now is None else now) * 1000) & ((1 << 48) - 1)
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    return f"{prefix}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+from aiguard.ids import new_id as new_id  # noqa: PLC0414 - everybody has it from here
 
 
 class Sensitivity(enum.IntEnum):

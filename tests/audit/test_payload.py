@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from datetime import datetime
+from unittest import mock
 
 import pytest
 import rfc8785
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support import records as r
 
 from aiguard.audit.events import CATALOGUE, known, meaning_of
-from aiguard.audit.payload import NUMBER_LIMIT, PayloadRefused, check_payload, check_record
+from aiguard.audit.payload import NUMBER_LIMIT, PayloadRefused, _Unusual, check_payload, check_record
 from aiguard.errors import StoreError
 
 IDENTIFIERS = st.from_regex(r"[A-Za-z_/][A-Za-z0-9_.:/-]{0,30}", fullmatch=True)
@@ -34,6 +35,35 @@ def test_counts_and_identifiers_become_the_canonical_json_of_rfc_8785(payload):
         return  # nested too deep
     assert data == rfc8785.dumps(json.loads(data))
     assert json.loads(data) == payload
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**13), 10**13)
+    | st.floats()
+    | st.sampled_from(["", "word", "a1234567", "route:/x", "1.2.3.4", "::1", "30d", "Mo Farah", "/<id>/@<name>", "é"])
+    | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.sampled_from(["a", "Z_", "route", "detail", "a1234567", "no name", "é", ""]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "route", "detail"]), ANYTHING))
+def test_the_short_way_lets_in_what_the_long_way_does_and_writes_the_same(payload):
+    def tried():
+        try:
+            return check_payload(payload)
+        except PayloadRefused as refused:
+            return str(refused)
+
+    short = tried()
+    with mock.patch("aiguard.audit.payload._count", side_effect=_Unusual):
+        assert tried() == short
 
 
 PERSONAL = [

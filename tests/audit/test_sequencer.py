@@ -4,7 +4,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
 from tests.support import records as r
 from tests.support.postgres import new_postgres
 
@@ -56,7 +55,7 @@ def test_positions_are_right_also_where_nobody_holds_the_lock(keyring, monkeypat
 
 
 def test_a_size_that_does_not_stay_still_is_refused_and_nothing_is_written(keyring, engine, monkeypatch):
-    monkeypatch.setattr(tables, "_SIZE", text("SELECT size + 1 FROM aiguard_audit_logs"))
+    monkeypatch.setattr(tables, "_GROW", tables._GROW.replace("(SELECT size FROM", "(SELECT size + 1 FROM"))
     sealing = Sealing(keyring=keyring, writer="wrt_test")
     with pytest.raises(StoreUnavailable, match="try again"), writing(engine) as connection:
         append(connection, [r.event()], sealing)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import cast
 
 import pytest
@@ -13,7 +13,7 @@ from tests.support import records as r
 
 from aiguard.db import writing
 from aiguard.db.base import UtcTime
-from aiguard.db.bulk import CHUNKS, BulkInsert
+from aiguard.db.bulk import BulkInsert
 from aiguard.errors import StoreError, StoreUnavailable
 from aiguard.store import Artifact
 
@@ -53,7 +53,7 @@ def things(engine):
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(THING, max_size=2 * max(CHUNKS) + 9))
+@given(rows=st.lists(THING, max_size=40))
 def test_it_writes_exactly_what_sqlalchemy_would(things, rows):
     numbered = [{"id": number, **row} for number, row in enumerate(rows)]
     found = []
@@ -63,6 +63,29 @@ def test_it_writes_exactly_what_sqlalchemy_would(things, rows):
             found.append([dict(row) for row in connection.execute(select(THINGS).order_by(THINGS.c.id)).mappings()])
             connection.execute(delete(THINGS))
     assert found[0] == found[1] == numbered
+
+
+class TurnedBack(tzinfo):
+    """A zone whose clocks are turned back by an hour: what follows has ``fold``."""
+
+    def utcoffset(self, dt):
+        return timedelta(hours=1 if dt is not None and dt.fold else 2)
+
+    def dst(self, dt):
+        return timedelta(0)
+
+    def tzname(self, dt):
+        return "turned back"
+
+
+def test_an_hour_that_comes_twice_a_year_is_two_hours(things):
+    once = datetime(2026, 10, 25, 2, 30, tzinfo=TurnedBack())
+    rows = [{"id": n, "name": "", "words": None, "at": once.replace(fold=n), "data": b""} for n in (0, 1)]
+    with writing(things) as connection:
+        BulkInsert(THINGS)(connection, rows)
+        first, second = connection.execute(select(THINGS.c.at).order_by(THINGS.c.id)).scalars()
+        connection.execute(delete(THINGS))
+    assert second - first == timedelta(hours=1)
 
 
 def test_a_row_that_is_refused_takes_the_whole_insert_with_it_and_says_only_a_code(engine, writer):

@@ -121,6 +121,64 @@ def test_many_threads_share_transactions_and_lose_nothing(engine, writer, outsid
     r.assert_log_is_whole(outsider)
 
 
+def sizes_of(writer, monkeypatch):
+    """How many records each transaction of ``writer`` has, while it has them."""
+    sizes: list[int] = []
+    write = writer._write
+
+    def noted(batch):
+        sizes.append(len(batch))
+        write(batch)
+
+    monkeypatch.setattr(writer, "_write", noted)
+    return sizes
+
+
+def in_a_crowd(writer, sizes):
+    """Three records that come while the writer is busy with the first; only that one is answered for sure."""
+    with writer._busy:
+        first = writer.commit([r.event()])
+        wait_until(lambda: writer.backlog == 0)
+        others = [writer.commit([r.event()]) for _ in range(2)]
+        assert sizes == []
+    first.result(30)
+    return others
+
+
+def wait_until(true):
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_who_was_just_answered_in_a_crowd_is_waited_for(make_writer, monkeypatch):
+    writer = make_writer(timeout=60.0)
+    monkeypatch.setattr("aiguard.db.writer.GATHER_LIMIT", 60)
+    monkeypatch.setattr("aiguard.db.writer.GATHER_SHARE", 1e9)
+    sizes = sizes_of(writer, monkeypatch)
+    others = in_a_crowd(writer, sizes)
+    for future in [*others, writer.commit([r.event()])]:
+        future.result(30)
+    assert sizes == [1, 3]
+
+
+def test_who_does_not_come_back_is_not_waited_for_long(make_writer, monkeypatch):
+    writer = make_writer(timeout=60.0)
+    sizes = sizes_of(writer, monkeypatch)
+    for future in in_a_crowd(writer, sizes):
+        future.result(30)
+    assert sizes == [1, 2]
+
+
+def test_nobody_waits_for_a_crowd_who_is_alone(make_writer, monkeypatch):
+    writer = make_writer(timeout=60.0)
+    monkeypatch.setattr("aiguard.db.writer.GATHER_LIMIT", 60)
+    monkeypatch.setattr("aiguard.db.writer.GATHER_SHARE", 1e9)
+    for _ in range(5):
+        writer.commit([r.event()]).result(30)
+
+
 def test_two_writers_share_one_log_without_a_gap(make_writer, outsider):
     writers = [make_writer(), make_writer(outsider)]
     futures = [writer.commit([r.event()]) for _ in range(100) for writer in writers]

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
 import random
+from datetime import UTC
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import text
 from tests.support import records as r
 
@@ -12,6 +16,7 @@ from aiguard.db import writing
 from aiguard.db.engine import checkpoint
 from aiguard.errors import IntegrityError
 from aiguard.store import MasterKeyRing
+from aiguard.store.tables import BOUND, artifact_aad
 from aiguard.types import Sensitivity, new_id
 
 HOSTILE = ["", "plain", "é 😀 \u202e", "\x00\x01\x7f", "lone \ud800 surrogate", "a" * 300_000]
@@ -20,6 +25,18 @@ HOSTILE = ["", "plain", "é 😀 \u202e", "\x00\x01\x7f", "lone \ud800 surrogate
 def set_column(engine, id, column, value):
     with writing(engine) as connection:
         connection.execute(text(f"UPDATE aiguard_artifacts SET {column} = :v WHERE id = :id"), {"v": value, "id": id})
+
+
+ROW = st.fixed_dictionaries(
+    {name: st.text(max_size=8) for name in BOUND}
+    | {name: st.datetimes(timezones=st.just(UTC)) for name in ("created_at", "expires_at")}
+)
+
+
+@given(ROW)
+def test_what_a_ciphertext_is_bound_to_is_one_json_list(row):
+    times = [row[name].isoformat(timespec="microseconds") for name in ("created_at", "expires_at")]
+    assert artifact_aad(row) == json.dumps(["aiguard/artifact", 2, *(row[name] for name in BOUND), *times]).encode()
 
 
 @pytest.mark.parametrize("content", HOSTILE, ids=["empty", "plain", "unicode", "nul", "surrogate", "long"])

@@ -34,6 +34,8 @@ from aiguard.types import AuditRecord, new_id
 SIGNER = make_signer("example.com/killed", b"k" * 32)
 RING = MasterKeyRing([b"k" * 32])
 ROOT = Path(__file__).parents[2]
+STARTING_SECONDS = 120.0
+"""How long the processes may take to start on a busy machine; the time of killing begins at the first acknowledgement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +99,15 @@ def kill_for(url: str, folder: Path, *, processes: int, threads: int, seconds: f
         return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
 
     running = [start() for _ in range(processes)]
-    until, kills = time.monotonic() + seconds, 0
+    kills = 0
     try:
+        patience = time.monotonic() + STARTING_SECONDS
+        while not journals_written(journals) and time.monotonic() < patience:
+            time.sleep(0.05)
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(rng.uniform(0.1, 1.0) * min(1.0, 8 / processes))
             at = rng.randrange(processes)
-            if not journals_written(journals):
-                continue
             running[at].send_signal(signal.SIGKILL)
             running[at].wait()
             kills += 1

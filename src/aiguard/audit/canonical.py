@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 import rfc8785
@@ -15,6 +16,9 @@ import rfc8785
 _ENCODE: Final[Callable[[Any], str]] = json.JSONEncoder(
     sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
 ).encode
+
+quoted: Final[Callable[[str], str]] = encode_basestring
+"""One text as RFC 8785 writes it, with its quotes."""
 
 SMALLEST_PLAIN: Final = 1e-4
 """From here up (and below :data:`aiguard.audit.payload.NUMBER_LIMIT`) Python and JSON write a fraction the same way."""

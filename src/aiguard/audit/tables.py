@@ -10,23 +10,23 @@ the tree stays as it was.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, Connection, ForeignKey, LargeBinary, String, Table, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, ForeignKey, LargeBinary, String, Table, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aiguard.audit.canonical import canonical
+from aiguard.audit.canonical import quoted
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
-from aiguard.db.bulk import BulkInsert
+from aiguard.db.bulk import BulkInsert, insert_all, reaches, straight, together
 from aiguard.db.writer import Mapper, Row, Sealing
 from aiguard.errors import IntegrityError, StoreUnavailable
 from aiguard.types import AuditRecord, KeyRing
@@ -90,9 +90,6 @@ class AuditPayload(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-_INDEXED = ("type", "decision_id", "parent_id", "actor", "tenant", "subject", "resource", "policy_hash")
-
-
 def append(connection: Connection, records: Sequence[AuditRecord], sealing: Sealing) -> None:
     """Append events inside the caller's transaction, so that they and what they report stand or fall together.
 
@@ -107,6 +104,7 @@ def prepare(record: AuditRecord, sealing: Sealing) -> Row:
     payload = check_record(record)
     salt = os.urandom(SALT_BYTES)
     at = record.at.astimezone(UTC)
+    subject = sealing.name(record.subject)
     row: dict[str, Any] = {
         "log": LOG,
         "id": record.id,
@@ -114,31 +112,30 @@ def prepare(record: AuditRecord, sealing: Sealing) -> Row:
         "decision_id": record.decision_id,
         "parent_id": _parent(record),
         "at": at,
-        "actor": sealing.name(record.actor),
+        "actor": subject if record.actor is record.subject else sealing.name(record.actor),
         "tenant": record.tenant,
-        "subject": sealing.name(record.subject),
+        "subject": subject,
         "resource": record.resource,
         "policy_hash": record.policy_hash,
     }
-    leaf = canonical(
-        {name: row[name] for name in _INDEXED}
-        | {
-            "v": LEAF_VERSION,
-            "log": LOG,
-            "event_id": record.id,
-            "writer": sealing.writer,
-            "ts": at.isoformat(timespec="microseconds"),
-            "commit": commitment(salt, payload),
-        },
-        simple=True,
-    )
+    leaf = leaf_of(row, writer=sealing.writer, commit=commitment(salt, payload))
     row["leaf"] = leaf
     row["leaf_hash"] = leaf_hash(leaf)
-    about = (
-        record.subject if row["subject"] else ""
-    )  # an event goes on record without a person who was erased meanwhile
-    row["sealed"] = sealing.seal(salt + payload, aad=payload_aad(record.id, row["subject"]), subject=about)
+    about = record.subject if subject else ""  # an event goes on record without a person who was erased meanwhile
+    row["sealed"] = sealing.seal(salt + payload, aad=payload_aad(record.id, subject), subject=about)
     return row
+
+
+def leaf_of(row: Mapping[str, Any], *, writer: str, commit: str) -> bytes:
+    """The leaf of an event: canonical JSON, written out, since its members and their order are always the same."""
+    return (
+        f'{{"actor":{quoted(row["actor"])},"commit":{quoted(commit)},"decision_id":{quoted(row["decision_id"])},'
+        f'"event_id":{quoted(row["id"])},"log":{quoted(row["log"])},"parent_id":{quoted(row["parent_id"])},'
+        f'"policy_hash":{quoted(row["policy_hash"])},"resource":{quoted(row["resource"])},'
+        f'"subject":{quoted(row["subject"])},"tenant":{quoted(row["tenant"])},'
+        f'"ts":"{row["at"].isoformat(timespec="microseconds")}","type":{quoted(row["type"])},"v":{LEAF_VERSION},'
+        f'"writer":{quoted(writer)}}}'
+    ).encode()
 
 
 def _parent(record: AuditRecord) -> str:
@@ -150,18 +147,15 @@ def insert_rows(connection: Connection, rows: Sequence[Row]) -> None:
     """Give prepared events their positions and insert them. Whoever else appends waits until the transaction has ended."""
     first = _sequence(connection, len(rows))
     numbered = [{**row, "seq": first + offset} for offset, row in enumerate(rows)]
-    _INSERT_EVENTS(connection, numbered)
-    _INSERT_PAYLOADS(connection, numbered)
+    insert_all(connection, ((_INSERT_EVENTS, numbered), (_INSERT_PAYLOADS, numbered)))
 
 
-_SIZE = select(AuditLog.size).where(AuditLog.log == LOG)
-_GROW = (
-    update(AuditLog)
-    .where(AuditLog.log == LOG, AuditLog.size == bindparam("seen"))
-    .values(size=bindparam("grown"))
-    .execution_options(synchronize_session=False)
-)
-_LOCK = select(func.pg_advisory_xact_lock(SEQUENCER_LOCK))
+_GROW = """
+UPDATE aiguard_audit_logs SET size = size + {0}
+WHERE log = {0} AND size = (SELECT size FROM aiguard_audit_logs WHERE log = {0}) RETURNING size
+"""
+"""Compare and swap: where the size is another one by the time its row can be locked, nothing is changed and nothing returned."""
+_LOCK = "SELECT pg_advisory_xact_lock({0})"
 _INSERT_EVENTS: Final = BulkInsert(cast("Table", AuditEvent.__table__))
 _INSERT_PAYLOADS: Final = BulkInsert(cast("Table", AuditPayload.__table__))
 
@@ -173,32 +167,46 @@ def _sequence(connection: Connection, count: int) -> int:
     advisory lock. That only saves waiting: what keeps positions free of gaps and forks, also where a lock is not held, is
     that the size is compared and swapped, and the primary key behind it.
     """
-    lock_sequencer(connection)
     for _ in range(SEQUENCER_TRIES):
-        size = int(connection.execute(_SIZE).scalar_one())
-        if connection.execute(_GROW, {"seen": size, "grown": size + count}).rowcount == 1:
-            return size
+        with together(connection):
+            lock_sequencer(connection)
+            grown = _ask(connection, _GROW, count, LOG, LOG)
+        row = grown.fetchone()
+        if row is not None:
+            return int(row[0]) - count
     raise StoreUnavailable("Nothing was written: the audit log kept growing under another sequencer; try again.")
 
 
 def lock_sequencer(connection: Connection) -> None:
     """Be the only sequencer until the transaction ends."""
     if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK)
+        _ask(connection, _LOCK, SEQUENCER_LOCK)
 
 
-MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({AuditRecord: Mapper(prepare=prepare, insert=insert_rows)})
+def _ask(connection: Connection, sql: str, *values: object) -> Any:
+    if reaches(connection):
+        return straight(connection, sql.format("?" if connection.dialect.name == "sqlite" else "%s"), values)
+    names = iter(range(len(values)))
+    filled = re.sub(r"\{0\}", lambda _: f":v{next(names)}", sql)
+    return connection.execute(text(filled), {f"v{number}": value for number, value in enumerate(values)})
+
+
+MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType(
+    {AuditRecord: Mapper(prepare=prepare, insert=insert_rows, straight=True)}
+)
 """What the writer has to be given to commit audit events."""
 
 
 def payload_aad(event_id: str, subject: str) -> bytes:
     """What a sealed payload is bound to."""
-    return canonical(["aiguard/audit-payload", 1, event_id, subject], simple=True)
+    return f'["aiguard/audit-payload",1,{quoted(event_id)},{quoted(subject)}]'.encode()
 
 
 def commitment(salt: bytes, payload: bytes) -> str:
     """``HMAC-SHA256(salt, payload)`` in hex: binds the leaf to the payload and says nothing about it without the salt."""
-    return hmac.digest(salt, payload, hashlib.sha256).hex()
+    return hmac.new(
+        salt, payload, "sha256"
+    ).hexdigest()  # not `digest`, which gives the interpreter's lock away each time
 
 
 def open_payload(sealed: bytes, leaf: bytes, keyring: KeyRing, *, event_id: str, subject: str) -> dict[str, object]:

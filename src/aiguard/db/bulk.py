@@ -1,80 +1,72 @@
-"""Inserting many rows of one table as fast as the driver can.
+"""Inserting many rows of one table as fast as the driver can, and asking the driver without a detour.
 
 SQLAlchemy's ``executemany`` turns every row into driver parameters by itself, which costs more than the insert. Here the rows of a
-batch go to SQLite in few statements of many rows (each call into it hands the interpreter's lock to whoever waits for it, and there are
-many who wait), and to PostgreSQL as one ``COPY``. Everything else (the transaction, the connection, the errors) stays SQLAlchemy's.
+batch go to SQLite by the driver's own ``executemany``, and to PostgreSQL as one statement that unpacks an array of each column: what is
+sent does not wait for the answer to what was sent before (a pipeline), since every wait is a change of threads and of processes.
+Everything else (the transaction, the connection, the errors) stays SQLAlchemy's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, SmallInteger, String, Table
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from aiguard.db.base import UtcTime
-
-CHUNKS: Final = (64, 8, 1)
-"""Rows of one SQLite statement. Few sizes, so that the driver keeps the compiled statements."""
 
 Row = Mapping[str, Any]
 
 
 class BulkInsert:
-    """``INSERT`` of rows that all have a value for each of ``columns`` (by default, all of the table's)."""
+    """``INSERT`` of rows that all have a value for each of ``columns`` (by default, all of the table's).
 
-    def __init__(self, table: Table, columns: Sequence[str] | None = None) -> None:
+    A row whose primary key is there already is refused, or gets the new values of the columns that ``renew`` names.
+    """
+
+    def __init__(self, table: Table, columns: Sequence[str] | None = None, *, renew: Sequence[str] = ()) -> None:
         names = [column.name for column in table.columns] if columns is None else list(columns)
         if len(names) < 2:
             raise ValueError("a bulk insert needs at least two columns")
         self._names, self._plain = names, insert(table)
+        if renew:
+            new = {name: self._plain.excluded[name] for name in renew}
+            self._plain = self._plain.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
         self._values: Callable[[Row], tuple[Any, ...]] = itemgetter(*names)
         self._times = [place for place, name in enumerate(names) if isinstance(table.c[name].type, UtcTime)]
-        self._head = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608 - names of our own tables
-        self._row = f"({', '.join('?' * len(names))})"
-        self._copy = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
+        kinds = [_kind(table.c[name]) for name in names]
+        self._arrays = [_ARRAYS[kind] for kind in kinds]
+        into = f"INTO {table.name} ({', '.join(names)})"
+        keys = [column.name for column in table.primary_key]
+        news = ", ".join(f"{name} = excluded.{name}" for name in renew)
+        end = f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {news}" if renew else ""
+        self._marks = f"INSERT {into} VALUES ({', '.join('?' * len(names))}){end}"  # noqa: S608 - names of our own tables
+        # No lengths in these casts: they would cut silently what the column then refuses.
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        self._unpack = f"INSERT {into} SELECT * FROM unnest({arrays}){end}"  # noqa: S608 - as above
 
     def __call__(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Insert ``rows`` on a connection that writes. Raises what SQLAlchemy raises."""
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        if connection.dialect.driver not in ("psycopg", "pysqlite"):  # an application's engine may have another
-            if rows:
-                connection.execute(self._plain, [{name: row[name] for name in self._names} for row in rows])
-            return
-        postgres = connection.dialect.name == "postgresql"
-        try:
-            if postgres:
-                self._into_postgres(driver, rows)
-            else:
-                self._into_sqlite(driver, rows)
-        except connection.dialect.loaded_dbapi.Error as error:
-            if connection.dialect.is_disconnect(error, driver, None):
-                connection.invalidate(error)
-            raise DBAPIError.instance(
-                None,
-                None,
-                error,
-                connection.dialect.loaded_dbapi.Error,
-                hide_parameters=True,
-                dialect=connection.dialect,
-            ) from None
+        insert_all(connection, ((self, rows),))
 
-    def _into_sqlite(self, driver: Any, rows: Sequence[Row]) -> None:
-        cursor = driver.cursor()
-        start = 0
-        for size in CHUNKS:
-            sql = self._head + ", ".join([self._row] * size)
-            while len(rows) - start >= size:
-                some = [self._sqlite_values(row) for row in rows[start : start + size]]
-                cursor.execute(sql, some[0] if size == 1 else list(chain.from_iterable(some)))
-                start += size
-        cursor.close()
+    def add(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Part of :func:`insert_all`."""
+        if not rows:
+            return
+        if not _known(connection):
+            connection.execute(self._plain, [{name: row[name] for name in self._names} for row in rows])
+        elif _is_postgres(connection):
+            columns = zip(*map(self._values, rows), strict=True)
+            arrays = [array(values) for array, values in zip(self._arrays, columns, strict=True)]
+            straight(connection, self._unpack, arrays)
+        else:
+            _driver(connection).executemany(self._marks, map(self._sqlite_values, rows))
 
     def _sqlite_values(self, row: Row) -> Sequence[Any]:
         values = self._values(row)
@@ -82,25 +74,145 @@ class BulkInsert:
             return values
         written = list(values)
         for place in self._times:
-            written[place] = _as_text(written[place])
+            at = written[place]
+            written[place] = None if at is None else _as_text(_in_utc(at))
         return written
 
-    def _into_postgres(self, driver: Any, rows: Sequence[Row]) -> None:
-        with driver.cursor() as cursor, cursor.copy(self._copy) as copy:
-            for row in rows:
-                values = self._values(row)
-                for place in self._times:  # PostgreSQL would take a time without a zone for one in its own
-                    _aware(values[place])
-                copy.write_row(values)
+
+def insert_all(connection: Connection, parts: Iterable[tuple[BulkInsert, Sequence[Row]]]) -> None:
+    """Insert rows of several tables, in order, without waiting in between. Raises what SQLAlchemy raises."""
+    with together(connection):
+        for table, rows in parts:
+            table.add(connection, rows)
 
 
-@lru_cache(maxsize=1024)  # the rows of one exchange often have the same times
-def _as_text(value: datetime | None) -> str | None:
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """Send what :func:`straight` is given in here without waiting for answers, where the driver can. Raises what SQLAlchemy raises.
+
+    Answers are waited for when one is looked at, and at the end of the outermost: an error may come from any statement before.
+    """
+    with _as_sqlalchemy_tells_it(connection):
+        driver = _driver(connection)
+        if not in_pipelines(connection) or driver.pgconn.pipeline_status:
+            yield
+            return
+        with driver.pipeline() as pipeline:
+            try:
+                yield
+            except BaseException:
+                with suppress(Exception):  # psycopg would log what else failed, with the values it quotes
+                    pipeline.sync()
+                raise
+
+
+def in_pipelines(connection: Connection) -> bool:
+    """Whether :func:`together` makes a difference: psycopg, with a libpq of PostgreSQL 14 or later."""
+    if connection.dialect.driver != "psycopg":
+        return False
+    from psycopg import Pipeline
+
+    return Pipeline.is_supported()
+
+
+def straight(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> Any:
+    """Execute with the driver of SQLite or psycopg, in its own style of parameters; the cursor. Raises what SQLAlchemy raises."""
+    with _as_sqlalchemy_tells_it(connection):
+        return _driver(connection).execute(sql, parameters)
+
+
+def reaches(connection: Connection) -> bool:
+    """Whether :func:`straight` can be used: an application's engine may have a driver that is not known here."""
+    return _known(connection)
+
+
+def _known(connection: Connection) -> bool:
+    return connection.dialect.driver in ("psycopg", "pysqlite")
+
+
+def _is_postgres(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _driver(connection: Connection) -> Any:
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    return driver
+
+
+@contextmanager
+def _as_sqlalchemy_tells_it(connection: Connection) -> Iterator[None]:
+    dialect = connection.dialect
+    try:
+        yield
+    except dialect.loaded_dbapi.Error as error:
+        if dialect.is_disconnect(error, connection.connection.driver_connection, None):
+            connection.invalidate(error)
+            lost = True
+        else:
+            lost = False
+        raise DBAPIError.instance(
+            None,
+            None,
+            error,
+            dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=lost,
+            dialect=dialect,
+        ) from None
+
+
+def _kind(column: Column[Any]) -> str:
+    for kind, name in _KINDS:
+        if isinstance(column.type, kind):
+            return name
+    raise TypeError(f"a bulk insert does not know the type of {column.name}")
+
+
+def _texts(values: Sequence[str | None]) -> str:
+    """An array of texts as PostgreSQL reads it."""
+    if None in values:
+        return "{" + ",".join("NULL" if each is None else f'"{_escaped(each)}"' for each in values) + "}"
+    texts = cast("Sequence[str]", values)
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * (len(values) - 1):
+        joined = '","'.join(map(_escaped, texts))
+    return f'{{"{joined}"}}'
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _numbers(values: Sequence[int | None]) -> str:
+    return "{" + ",".join("NULL" if each is None else str(int(each)) for each in values) + "}"
+
+
+def _bytes(values: Sequence[bytes | None]) -> str:
+    return "{" + ",".join("NULL" if each is None else f'"\\\\x{each.hex()}"' for each in values) + "}"
+
+
+def _instants(values: Sequence[datetime | None]) -> str:
+    return "{" + ",".join("NULL" if each is None else f'"{_as_text(_in_utc(each))}+00"' for each in values) + "}"
+
+
+_KINDS: Final = (
+    (UtcTime, "timestamptz"), (LargeBinary, "bytea"), (SmallInteger, "smallint"), (BigInteger, "bigint"), (Integer, "integer"),
+    (String, "text"),
+)  # fmt: skip
+_ARRAYS: Final[Mapping[str, Callable[[Sequence[Any]], str]]] = {
+    "timestamptz": _instants, "bytea": _bytes, "smallint": _numbers, "bigint": _numbers, "integer": _numbers, "text": _texts,
+}  # fmt: skip
+
+
+# The rows of one exchange often have the same times. Only of UTC: elsewhere an hour comes twice a year.
+@lru_cache(maxsize=1024)
+def _as_text(at: datetime) -> str:
     """As :class:`~aiguard.db.base.UtcTime` writes it on SQLite."""
-    _aware(value)
-    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return at.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _aware(value: datetime | None) -> None:
-    if value is not None and value.tzinfo is None:
+def _in_utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
         raise ValueError("a stored time needs a timezone; use datetime.now(UTC)")
+    return at.astimezone(UTC)

@@ -12,13 +12,14 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
+from aiguard.db.bulk import in_pipelines, reaches, straight, together
 from aiguard.errors import MissingExtra, SettingsError
 
 LOCK_TIMEOUT = 3.0
@@ -36,10 +37,14 @@ WAL_PAGES = 4_000
 CACHE_KIBIBYTES = 16_384
 """Page cache of one SQLite connection: the upper pages of the indexes that every insert walks through, of millions of rows."""
 
+IDLE_SECONDS = 1.0
+"""A connection to PostgreSQL that nobody used for so long is asked whether it is alive before it is used again."""
+
 SCHEMA_OPTION = "aiguard_schema"
 """Execution option of an engine: the PostgreSQL schema that our tables are in."""
 
 _BEGIN = "aiguard_begin"
+_USED = "aiguard_used"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 _TURN_SECONDS = 0.001
 
@@ -133,27 +138,49 @@ def _check_schema(schema: str | None, backend: str) -> None:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, *, ahead: bool = False) -> Iterator[Connection]:
     """One write transaction: the lock is taken first, all is committed at the end or nothing is.
 
     SQLite: ``BEGIN IMMEDIATE``. PostgreSQL: bounded lock and statement times, and a durable commit whatever the role's
     default is.
+
+    Args:
+        engine: where.
+        ahead: only :mod:`aiguard.db.bulk` asks the connection: PostgreSQL gets one statement after another, the commit too, and is
+            waited for when an answer is looked at, and at the end.
     """
-    with engine.connect().execution_options(**{_BEGIN: "IMMEDIATE"}) as connection, connection.begin():
+    with ExitStack() as stack:
+        connection = stack.enter_context(engine.connect().execution_options(**{_BEGIN: "IMMEDIATE"}))
+        stack.enter_context(connection.begin())
+        ahead = ahead and in_pipelines(connection)
+        if ahead:
+            stack.enter_context(together(connection))
         if connection.dialect.name == "postgresql":
-            connection.execute(
-                text(
-                    "SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true),"
-                    " set_config('synchronous_commit', 'on', true),"
-                    " set_config('search_path', coalesce(:path, current_setting('search_path')), true)"
-                ),
-                {
-                    "lock": f"{int(_lock_timeout(engine) * 1000)}ms",
-                    "statement": f"{int(STATEMENT_TIMEOUT * 1000)}ms",
-                    "path": schema_of(engine),
-                },
-            )
+            _settle(connection, engine)
         yield connection
+        if ahead:
+            straight(connection, "COMMIT")  # behind what was asked; whatever failed before it keeps it from being done
+
+
+def _settle(connection: Connection, engine: Engine) -> None:
+    """The terms of one transaction that writes to PostgreSQL."""
+    terms = {
+        "lock": f"{int(_lock_timeout(engine) * 1000)}ms",
+        "statement": f"{int(STATEMENT_TIMEOUT * 1000)}ms",
+        "path": schema_of(engine),
+    }
+    if reaches(connection):
+        with together(connection):
+            straight(connection, _SETTLE.format("%s", "%s", "%s"), tuple(terms.values()))
+    else:
+        connection.execute(text(_SETTLE.format(":lock", ":statement", ":path")), terms)
+
+
+_SETTLE = (
+    "SELECT set_config('lock_timeout', {}, true), set_config('statement_timeout', {}, true),"
+    " set_config('synchronous_commit', 'on', true),"
+    " set_config('search_path', coalesce({}, current_setting('search_path')), true)"
+)
 
 
 @contextmanager
@@ -313,13 +340,46 @@ def _postgresql(url: URL, lock_timeout: float) -> Engine:
     if url.get_driver_name() == "psycopg":
         arguments = {"connect_timeout": max(1, int(lock_timeout)), "application_name": "aiguard"}
     try:
-        return create_engine(
+        engine = create_engine(
             url,
             hide_parameters=True,
-            pool_pre_ping=True,
             pool_timeout=lock_timeout,
             connect_args=arguments,
             execution_options={"aiguard_lock_timeout": lock_timeout},
         )
     except ModuleNotFoundError:
         raise MissingExtra("PostgreSQL needs a driver: pip install 'aiguard[postgres]'") from None
+    _ask_idle_connections(engine)
+    return engine
+
+
+def _ask_idle_connections(engine: Engine) -> None:
+    """Ask a connection whether it still leads to the server before it is used, unless it was used a moment ago.
+
+    As SQLAlchemy's ``pool_pre_ping``, which asks each time: a busy writer would spend a part of its time on that.
+    """
+    doubted = [float("-inf")]
+    dialect = engine.dialect
+
+    @event.listens_for(engine, "checkout")
+    def ask(driver: Any, record: Any, _proxy: object) -> None:
+        used = record.info.get(_USED, float("-inf"))
+        if used > doubted[0] and time.monotonic() - used < IDLE_SECONDS:
+            return
+        try:
+            alive = dialect.do_ping(driver)
+        except dialect.loaded_dbapi.Error as error:
+            if not dialect.is_disconnect(error, driver, None):
+                raise
+            alive = False
+        if not alive:
+            doubted[0] = time.monotonic()
+            raise DisconnectionError
+
+    @event.listens_for(engine, "checkin")
+    def note(_driver: object, record: Any) -> None:
+        record.info[_USED] = time.monotonic()
+
+    @event.listens_for(engine, "invalidate")
+    def doubt(_driver: object, _record: object, _error: object) -> None:
+        doubted[0] = time.monotonic()  # the server may have gone, and every connection with it

@@ -1,7 +1,8 @@
 """The one writer of a process: many callers, one thread, one transaction for whatever is waiting (group commit).
 
 A caller hands over records and gets a future; the future resolves after the commit. While one transaction is being
-forced to disk the next batch gathers by itself, so a lone caller waits for one commit and a crowd shares it.
+forced to disk the next batch gathers by itself, so a lone caller waits for one commit and a crowd shares it. Whoever was just answered
+in a crowd often has more to write, and is waited for a moment, lest two halves of the crowd take turns and each waits for two commits.
 
 What is promised:
 
@@ -39,6 +40,10 @@ QUEUE_SIZE = 10_000
 
 BATCH_SIZE = 512
 """Records of one transaction, so that a lock is held for tens of milliseconds at most."""
+
+GATHER_SHARE = 0.5
+GATHER_LIMIT = 0.005
+"""How long after a transaction those whom it answered are waited for: at most this share of its time, and this many seconds."""
 
 TIMEOUT = 5.0
 """Seconds a caller's records may wait before they are refused."""
@@ -117,6 +122,8 @@ class Mapper:
 
     prepare: Callable[[Any, Sealing], Row]
     insert: Callable[[Connection, Sequence[Row]], None]
+    straight: bool = False
+    """Whether ``insert`` asks only by :mod:`aiguard.db.bulk`, so that a transaction need not wait for each answer."""
 
 
 @dataclass(slots=True, eq=False)
@@ -171,6 +178,9 @@ class Writer:
         self._queue: deque[_Item] = deque()
         self._running: list[_Item] = []
         self._waiting = 0
+        self._crowd = 0
+        self._wanted = 1
+        self._gather_until = 0.0
         self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
         self._watch: threading.Thread | None = None
@@ -224,7 +234,8 @@ class Writer:
                     return "no thread could be started"
                 if self._watch is None or not self._watch.is_alive():
                     self._watch = self._start(self._watch_deadlines, "aiguard-writer-watch")
-            self._changed.notify_all() if len(self._queue) == 1 else None
+            if len(self._queue) in (1, self._wanted):
+                self._changed.notify_all()
         return ""
 
     @staticmethod
@@ -281,8 +292,10 @@ class Writer:
                     self._changed.wait()
                 if not self._queue:
                     return
+                self._gather()
                 batch = self._take()
                 self._running = batch
+            began = time.monotonic()
             try:
                 with self._busy:
                     self._write(batch)
@@ -292,6 +305,19 @@ class Writer:
             finally:
                 with self._changed:
                     self._running = []
+                    self._crowd = len(batch) + len(self._queue)
+                ended = time.monotonic()
+                self._gather_until = ended + min(GATHER_LIMIT, GATHER_SHARE * (ended - began))
+
+    def _gather(self) -> None:
+        """Give those who were just answered a moment to come back, as long as there are fewer waiting than there were."""
+        self._wanted = self._crowd
+        while len(self._queue) < self._wanted and not self._closed:
+            left = self._gather_until - time.monotonic()
+            if left <= 0:
+                break
+            self._changed.wait(left)
+        self._wanted = 1
 
     def _take(self) -> list[_Item]:
         batch: list[_Item] = []
@@ -383,7 +409,8 @@ class Writer:
         grouped: dict[type, list[Row]] = {}
         for kind, row in rows:
             grouped.setdefault(kind, []).append(row)
-        with writing(self._engine) as connection:
+        ahead = all(self._mappers[kind].straight for kind in grouped)
+        with writing(self._engine, ahead=ahead) as connection:
             for kind, mapper in self._mappers.items():  # always in this order: two writers cannot deadlock
                 if kind in grouped:
                     mapper.insert(connection, grouped[kind])

@@ -31,6 +31,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from aiguard.errors import AIGuardError, IntegrityError, StoreUnavailable
+from aiguard.ids import crockford_128
 from aiguard.types import Clock, KeyRing, SubjectKey, utc_now
 
 CACHE_SECONDS: Final = 5.0
@@ -48,7 +49,6 @@ _NONCE_BYTES = 12
 _HEADER_BYTES = 1 + KEY_ID_BYTES
 _SHORTEST = _HEADER_BYTES + _NONCE_BYTES + 16
 _SHARED_HEADER_BYTES = 1 + 2 * KEY_ID_BYTES
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class KeyDestroyed(IntegrityError):
@@ -110,8 +110,7 @@ class DataKey:
         self._header = _VERSION + id
         self._cipher = AESGCM(_expand(key, b"seal"))
         self._deriving = _expand(key, b"derive")
-        number = int.from_bytes(_expand(key, b"name")[:16], "big")
-        self.name = "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+        self.name = crockford_128(_expand(key, b"name")[:16])
 
     def __repr__(self) -> str:
         return f"DataKey({self.id.hex()})"

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aiguard.errors import IntegrityError, SettingsError
+from aiguard.ids import crockford_128
 
 logger = logging.getLogger("aiguard")
 
@@ -47,7 +48,6 @@ _DERIVED_KEYS = 64
 _MESSAGES_PER_DERIVED_KEY = 1 << 20
 _HEADER_BYTES = 1 + _KEY_ID_BYTES
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,63}\Z")
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class MasterKeyRing:
@@ -155,8 +155,7 @@ class MasterKeyRing:
         if not _KIND.match(kind):
             raise ValueError("the kind of a pseudonym is a short ASCII name such as 'actor'")
         message = kind.encode() + b"\x00" + value.encode("utf-8", "surrogatepass")
-        number = int.from_bytes(hmac.digest(self._naming, message, "sha256")[:16], "big")
-        return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+        return crockford_128(hmac.digest(self._naming, message, "sha256")[:16])
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -59,17 +61,30 @@ def artifact_aad(row: Mapping[str, Any]) -> bytes:
 
     A row whose expiry or owner was changed by anybody but the retention job, which seals it anew, does not open.
     """
-    times = [row[name].astimezone(UTC).isoformat(timespec="microseconds") for name in ("created_at", "expires_at")]
-    return json.dumps(["aiguard/artifact", 2, *(row[name] for name in BOUND), *times]).encode()
+    times = [_instant(row[name].astimezone(UTC)) for name in ("created_at", "expires_at")]
+    # As `json.dumps` writes it, at a third of the cost.
+    return f'["aiguard/artifact", 2, {", ".join(map(quoted, [*_BOUND(row), *times]))}]'.encode()
+
+
+_BOUND: Final = itemgetter(*BOUND)
+
+
+# What one exchange leaves has the same times. Only of UTC: elsewhere an hour comes twice a year.
+@lru_cache(maxsize=256)
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")
 
 
 _COPIED: Final = tuple(
-    column.name for column in Artifact.__table__.columns if column.name not in {"content", "sensitivity"}
+    column.name
+    for column in Artifact.__table__.columns
+    if column.name not in {"content", "sensitivity", "actor", "subject"}
 )
+_COPY: Final = attrgetter(*_COPIED)
 
 
 def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
-    row: dict[str, Any] = {name: getattr(record, name) for name in _COPIED}
+    row: dict[str, Any] = dict(zip(_COPIED, _COPY(record), strict=True))
     row["actor"], row["subject"] = sealing.name(record.actor), sealing.name(record.subject)
     row["sensitivity"] = int(record.sensitivity)
     # A lone surrogate is kept as it is: it can stand in a model's answer, and losing the record would lose evidence.
@@ -81,5 +96,7 @@ def _prepare(record: ArtifactRecord, sealing: Sealing) -> Row:
 _INSERT: Final = BulkInsert(cast("Table", Artifact.__table__))
 
 
-MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({ArtifactRecord: Mapper(prepare=_prepare, insert=_INSERT)})
+MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType(
+    {ArtifactRecord: Mapper(prepare=_prepare, insert=_INSERT, straight=True)}
+)
 """What the writer has to be given to commit artifacts."""

@@ -15,11 +15,11 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Engine, LargeBinary, String, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.db.base import PREFIX, Base, UtcTime
+from aiguard.db.bulk import BulkInsert
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
 from aiguard.db.writer import Mapper, Row, Sealing
@@ -150,15 +150,18 @@ _COPIED: Final = tuple(column.name for column in _VAULT.columns if column.name !
 
 def _insert(connection: Connection, rows: Sequence[Row]) -> None:
     """A value that is there already stays, with a new time to go and sealed for whom it is about now."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(_VAULT)
-    renewed = {name: statement.excluded[name] for name in (*_COPIED, "sealed") if name != "created_at"}
-    statement = statement.on_conflict_do_update(index_elements=["vault", "code"], set_=renewed)
     latest = {(row["vault"], row["code"]): row for row in rows}
-    connection.execute(statement, [latest[key] for key in sorted(latest)])  # in order: two writers cannot deadlock
+    _INSERT(connection, [latest[key] for key in sorted(latest)])  # in order: two writers cannot deadlock
 
 
-MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType({VaultRecord: Mapper(prepare=_prepare, insert=_insert)})
+_INSERT: Final = BulkInsert(
+    _VAULT, renew=(*(name for name in _COPIED if name not in {"vault", "code", "created_at"}), "sealed")
+)
+
+
+MAPPERS: Final[Mapping[type, Mapper]] = MappingProxyType(
+    {VaultRecord: Mapper(prepare=_prepare, insert=_insert, straight=True)}
+)
 """What the writer has to be given to keep the values of tokens."""
 
 
