@@ -150,6 +150,7 @@ class Desk:
                 "AIGUARD_KEY_FILE": folder / "master.key",
                 "AIGUARD_OPENAI_BASE_URL": server.base_url,
                 "AIGUARD_OPENAI_API_KEY": "not-a-real-key",
+                "AIGUARD_STORE_TIMEOUT_SECONDS": 60,  # a busy machine is not a failure
                 **config,
             }
         )

@@ -68,6 +68,7 @@ class Desk:
             "AIGUARD_POLICY": str(folder / "aiguard.toml"),
             "AIGUARD_DATABASE_URL": f"sqlite:///{self.database}",
             "AIGUARD_KEY_FILE": str(folder / "master.key"),
+            "AIGUARD_STORE_TIMEOUT_SECONDS": "60",  # a busy machine is not a failure
             **options.pop("settings", {}),
         }
         options.setdefault("actor", caller)
