@@ -53,7 +53,15 @@ ANYTHING = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["a", "b", "route", "detail"]), ANYTHING))
+def nested(levels, last):
+    return {"a": nested(levels - 1, last)} if levels else last
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "b", "route", "detail"]), ANYTHING)
+    | st.builds(nested, st.integers(1, 9), st.sampled_from([1, "word", {}, [], [1]]))
+    | st.integers(1_990, 2_005).map(lambda count: {"a": [1] * count})
+)
 def test_the_short_way_lets_in_what_the_long_way_does_and_writes_the_same(payload):
     def tried():
         try:

@@ -108,6 +108,8 @@ def _count(value: object, key: str, depth: int) -> int:
 
     Most payloads are, and walking them costs a third of copying them. What is refused here is only refused by :func:`_plain`.
     """
+    if depth > MAX_DEPTH:
+        raise _Unusual
     kind = type(value)
     if kind is str:
         if not _WORD.match(cast("str", value)) or key in TEMPLATES:
@@ -122,21 +124,21 @@ def _count(value: object, key: str, depth: int) -> int:
         number = cast("float", value)
         if SMALLEST_PLAIN <= abs(number) < NUMBER_LIMIT and not number.is_integer():
             return 1
-    elif depth <= MAX_DEPTH:
+    elif kind is dict:
         count = 1
-        if kind is dict:
-            for name, inner in cast("dict[Any, object]", value).items():
-                _check_name(name)
-                count += _count(inner, name, depth + 1)
-                if count > MAX_VALUES:
-                    raise _Unusual
-            return count
-        if kind is list or kind is tuple:
-            for inner in cast("Sequence[object]", value):
-                count += _count(inner, key, depth + 1)
-                if count > MAX_VALUES:
-                    raise _Unusual
-            return count
+        for name, inner in cast("dict[Any, object]", value).items():
+            _check_name(name)
+            count += _count(inner, name, depth + 1)
+            if count > MAX_VALUES:
+                raise _Unusual
+        return count
+    elif kind is list or kind is tuple:
+        count = 1
+        for inner in cast("Sequence[object]", value):
+            count += _count(inner, key, depth + 1)
+            if count > MAX_VALUES:
+                raise _Unusual
+        return count
     raise _Unusual
 
 
