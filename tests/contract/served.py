@@ -1,6 +1,6 @@
 """One application for every door: ``asgi``, ``wsgi`` (Flask), ``starlette`` and ``fastapi``, each behind the same rules.
 
-``/in`` says what it received, ``/out`` says what it was told to, and ``/live`` and ``/lines`` say it piece by piece.
+``/in`` says what it received, ``/out`` says what it was told to, and the others say it piece by piece.
 """
 
 from __future__ import annotations
@@ -25,21 +25,33 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/live", "direction": "response", "redact": RULES},
     {"path": "/lines", "direction": "response", "redact": RULES},
     {"path": "/text", "direction": "response", "redact": RULES},
+    {"path": "/document", "direction": "response", "redact": RULES},
 ]
-TYPES = {"/live": "text/event-stream", "/lines": "application/x-ndjson", "/text": "text/plain; charset=utf-8"}
+TYPES = {
+    "/live": "text/event-stream",
+    "/lines": "application/x-ndjson",
+    "/text": "text/plain; charset=utf-8",
+    "/document": "application/json",
+}
 
 
 def frames(path: str, said: Any) -> Iterator[bytes]:
     """The chunks of a streamed answer."""
+    if path == "/document":
+        yield b'{"delta": "'
     for piece in said:
         if path == "/live":
             yield f"data: {json.dumps({'delta': piece})}\n\n".encode()
         elif path == "/lines":
             yield (json.dumps({"delta": piece}) + "\n").encode()
+        elif path == "/document":
+            yield json.dumps(piece)[1:-1].encode()
         else:
             yield piece.encode()
     if path == "/live":
         yield b"data: [DONE]\n\n"
+    elif path == "/document":
+        yield b'"}'
 
 
 async def _asgi(scope: Any, receive: Any, send: Any) -> None:
@@ -70,7 +82,7 @@ def flask_app() -> flask.Flask:
     def whole() -> Any:
         return flask.jsonify(say=flask.request.get_json()["say"])
 
-    @app.post("/<any(live, lines, text):path>")
+    @app.post("/<any(live, lines, text, document):path>")
     def streamed(path: str) -> Any:
         said = flask.request.get_json()["say"]
         return flask.Response(frames(f"/{path}", said), content_type=TYPES[f"/{path}"])
