@@ -196,7 +196,7 @@ def taiwanese(text: str) -> bool:
 def turkish_plate(text: str) -> bool:
     """Turkish plate: the more letters, the fewer digits."""
     letters = sum(char.isalpha() for char in text)
-    return len(_digits(text)) - 2 in {1: (4, 5), 2: (3, 4), 3: (2, 3, 4)}[letters]
+    return len(_digits(text)) - 2 in {1: (3, 4, 5), 2: (3, 4), 3: (2, 3, 4)}[letters]
 
 
 def egyptian(text: str) -> bool:

@@ -181,6 +181,19 @@ RECOGNIZERS = (
         counter_examples=("A12345678", "order 123456789"),
     ),
     Recognizer(
+        name="us_passport_alone",
+        type="US_PASSPORT",
+        pattern=r"\b[A-Z]\d{8}\b",
+        base_score=0.1,
+        context_score=0.1,
+        alone_score=0.51,
+        max_length=9,
+        priority=6,  # other countries' numbers of that form, which can be checked, come first
+        source="US Department of State, passports since 2021, for a text that is nothing but the number",
+        examples=("A12345678",),
+        counter_examples=("see A12345678", "a12345678"),
+    ),
+    Recognizer(
         name="us_driver_license",
         type="US_DRIVER_LICENSE",
         pattern=r"\b[A-Z]{0,2}\d{3,4}[\- ]?\d{2,4}[\- ]?\d{2,5}\b",

@@ -19,7 +19,7 @@ _ROWS: Final[tuple[NumberRow, ...]] = (
     ("NG_NIN", r"\b[1-9]\d{10}\b", "", ("nin", "national identification number", "national identity number", "nimc"), 0.1, 0.0, "Nigeria, NIMC", "nin 68257394157", "qty 68257394157"),
     ("NG_BVN", r"\b22\d{9}\b", "", ("bvn", "bank verification"), 0.1, 0.0, "Nigeria, CBN", "bvn 22123456789", "qty 22123456789"),
     ("NG_TIN", r"\b\d{8}-\d{4}\b", "", ("tin", "tax identification", "firs"), 0.1, 0.0, "Nigeria, FIRS", "tin 12345678-0001", "qty 12345678-0001"),
-    ("NG_VEHICLE_REGISTRATION", r"(?i)\b[A-Z]{3}[ \-]?\d{3}[ \-]?[A-Z]{2}\b", "", ("plate", "number plate", "vehicle", "registration", "plate number"), 0.1, 0.0, "Nigeria, FRSC", "plate ABC-123DE", "qty ABC-123DE"),
+    ("NG_VEHICLE_REGISTRATION", r"(?i)\b[A-Z]{3}[ \-]?\d{3}[ \-]?[A-Z]{2}\b", "", ("plate", "number plate", "vehicle", "registration", "plate number"), 0.1, 0.51, "Nigeria, FRSC", "plate ABC-123DE", "qty ABC-123DE"),
     ("SN_NINEA", r"(?i)\b\d{7}[ ]?\d?[ ]?[0-2][A-Z]\d\b", "sn.ninea", ("ninea", "identification nationale des entreprises"), 0.1, 0.55, "Senegal, ANSD", "ninea 30672212G2", "ninea 30672202G2"),
     ("TN_TAX_ID", r"(?i)\b\d{7}[ /]?[A-Z](?:[ /]?[ABDNP][ /]?[CMNP][ /]?\d{3})?\b", "tn.mf", ("matricule fiscal", "المعرف الجبائي", "mf", "identifiant fiscal"), 0.1, 0.0, "Tunisia", "matricule fiscal 1234567/M", "qty 1234567/M"),
     ("ZA_ID", r"\b\d{2}[01]\d[0-3]\d[ ]?\d{4}[ ]?[01]\d\d\b", "za.idnr", ("id number", "sa id", "south african id", "identity number", "rsa id", "id no", "identity document number", "identity document"), 0.1, 0.55, "South Africa, Identification Act", "id number 8001016976086", "id number 8001016976080"),
