@@ -310,9 +310,9 @@ class Writer:
                 self._gather_until = ended + min(GATHER_LIMIT, GATHER_SHARE * (ended - began))
 
     def _gather(self) -> None:
-        """Give those who were just answered a moment to come back, as long as there are fewer waiting than there were."""
+        """Give those who were just answered a moment to come back, as long as fewer wait than did, and not enough for a transaction."""
         self._wanted = self._crowd
-        while len(self._queue) < self._wanted and not self._closed:
+        while len(self._queue) < self._wanted and self._waiting < self._batch_size and not self._closed:
             left = self._gather_until - time.monotonic()
             if left <= 0:
                 break
