@@ -7,7 +7,8 @@ from typing import Literal
 
 import pytest
 
-from aiguard.detect import default_detector
+from aiguard.detect import default_detector, known_types
+from aiguard.types import Sensitivity
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -179,3 +180,9 @@ def test_addresses_before_a_colon_are_found() -> None:
 @pytest.mark.parametrize("text", ["SKU 0012345678905", "1. 536 204 118", "1234 5678 9012 3456", "h = 6.62607015e-34"])
 def test_figures_of_other_kinds_are_none_of_these(text: str) -> None:
     assert not {type for type, _ in found(text)} & {"PHONE_NUMBER", "CREDIT_CARD", "SG_UEN"}
+
+
+def test_a_type_keeps_its_family_whoever_else_finds_it() -> None:
+    kinds = known_types()
+    assert (kinds["PHONE_NUMBER"].family, kinds["US_SSN"].family) == ("contact", "national")
+    assert kinds["PHONE_NUMBER"].sensitivity is Sensitivity.CONFIDENTIAL

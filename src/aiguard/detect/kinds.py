@@ -55,7 +55,7 @@ def known_types() -> Mapping[str, TypeInfo]:
             family=family,
             sensitivity=_BY_FAMILY[family],
         )
-        for family, recognizers in FAMILIES.items()
+        for family, recognizers in reversed(tuple(FAMILIES.items()))  # a type is of the first family that finds it
         for recognizer in recognizers
     }
     for type in _NER:
