@@ -19,6 +19,7 @@ from aiguard.db.writer import Writer
 from aiguard.detect import default_detector, known_types
 from aiguard.detect.models import Model
 from aiguard.detect.parts import detect_text
+from aiguard.errors import SettingsError
 from aiguard.guard import Guard, Kept
 from aiguard.identity import Authoriser, has_scope, tables
 from aiguard.identity.rates import Counters, RedisCounters, counters_for
@@ -89,6 +90,7 @@ def open_guard(
         else:
             check(engine)
             key_store.check()
+        require_own_keys(keys)
         policy_loaded(engine, keys, policy.hash, environment=str(settings.environment), now=clock())
         writer = Writer(
             engine,
@@ -165,8 +167,11 @@ def ticker_of(
 
 
 @contextmanager
-def open_evidence(settings: Settings) -> Iterator[tuple[Engine, SubjectKeyRing]]:
-    """The database that settings name, at the right revision, and the keys that open it: for what is no web application."""
+def open_evidence(settings: Settings, *, any_keys: bool = False) -> Iterator[tuple[Engine, SubjectKeyRing]]:
+    """The database that settings name, at the right revision, and the keys that open it: for what is no web application.
+
+    With ``any_keys`` the master keys may be another database's, to say which are missing.
+    """
     engine = make_engine(settings.database_url, create=False, schema=settings.database_schema)
     try:
         check(engine)
@@ -175,6 +180,8 @@ def open_evidence(settings: Settings) -> Iterator[tuple[Engine, SubjectKeyRing]]
         key_store = cast("KeyStore", keyring.store)
         try:
             key_store.check()
+            if not any_keys:
+                require_own_keys(keyring)
             yield engine, keyring
         finally:
             key_store.close()
@@ -237,6 +244,24 @@ def open_keys(settings: Settings, engine: Engine, *, wrapper: KeyWrapper | None 
     master = master_keys(settings)
     wrapper = key_wrapper(settings, master) if wrapper is None else wrapper
     return SubjectKeyRing(master, wrapper, open_key_store(settings, engine))
+
+
+def require_own_keys(keys: SubjectKeyRing) -> None:
+    """Refuse master keys that open nobody's key in the key store: with them everybody would silently be somebody new.
+
+    Raises:
+        SettingsError: they are another database's.
+        StoreUnavailable: the key store cannot be read.
+    """
+    master = keys.master
+    if not isinstance(master, store.MasterKeyRing) or not isinstance(keys.wrapper, store.MasterKeyRing):
+        return  # a key management service says itself what it cannot unwrap
+    if not cast("KeyStore", keys.store).knows(master.key_ids):
+        raise SettingsError(
+            "The key store holds people's keys, and the master keys at hand open none of them: they are not configured, or belong to "
+            "another database. Check AIGUARD_KEYS (or the key file), AIGUARD_DATABASE_URL and AIGUARD_KEY_STORE_URL; `aiguard keys "
+            "list` names the missing ones."
+        )
 
 
 def open_key_store(settings: Settings, engine: Engine) -> KeyStore:

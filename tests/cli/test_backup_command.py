@@ -7,11 +7,10 @@ import stat
 import threading
 
 import pytest
-from click.testing import CliRunner
-from tests.support.guards import JANE, POLICY, Model, user
+from tests.support.commands import guard_here, run, state, talk
+from tests.support.guards import JANE, POLICY
 
 from aiguard import Actor, open_guard, retention
-from aiguard.cli import main
 from aiguard.db import make_engine
 from aiguard.detect import known_types
 from aiguard.policy import parse_policy
@@ -19,39 +18,21 @@ from aiguard.settings import Settings
 from aiguard.types import utc_now
 
 SAID = "Where is the order for the blue kettle?"
-
-
-@pytest.fixture
-def state(tmp_path, monkeypatch):
-    for name in ("AIGUARD_KEYS", "AIGUARD_KEYS_FILE", "AIGUARD_KEY_FILE", "AIGUARD_KEY_STORE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "development")
-    monkeypatch.setenv("AIGUARD_LOG_PROTECTION", "false")
-    monkeypatch.setenv("AIGUARD_DATABASE_URL", f"sqlite:///{tmp_path}/data/aiguard.db")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [*arguments])
-    assert result.exit_code == code, result.output
-    return result
+SENT = f"{SAID} jane.roe@example.org"
 
 
 def checked(path, code=0):
     return json.loads(run("db", "restore-check", path, "--json", code=code).stdout)
 
 
+__all__ = ["state"]
+
+
 @pytest.fixture
 def guard(state):
-    guard = open_guard(Settings.load(), policy=parse_policy(POLICY, "test policy", known_types()))
+    guard = guard_here()
     yield guard
     guard.close()
-
-
-def talk(guard):
-    with guard.acting_as(JANE, scope="support:reply", conversation="c1"):
-        guard.call(Model(), user(f"{SAID} jane.roe@example.org"), model="local:small")
 
 
 def erase(guard):
@@ -62,12 +43,12 @@ def erase(guard):
 
 
 def test_a_backup_of_the_data_is_private_whole_and_without_keys_while_others_write(guard, state):
-    talk(guard)
+    talk(guard, SENT)
     stop = threading.Event()
 
     def busy():
         while not stop.is_set():
-            talk(guard)
+            talk(guard, SENT)
 
     thread = threading.Thread(target=busy)
     thread.start()
@@ -89,7 +70,7 @@ def test_a_backup_of_the_data_is_private_whole_and_without_keys_while_others_wri
 
 
 def test_after_an_erasure_no_older_backup_of_the_data_opens_for_anybody(guard, state):
-    talk(guard)
+    talk(guard, SENT)
     run("db", "backup", "b.db")
     run("db", "backup", "k.db", "--part", "keys")
     erase(guard)
@@ -100,7 +81,7 @@ def test_after_an_erasure_no_older_backup_of_the_data_opens_for_anybody(guard, s
 
 
 def test_restored_data_and_keys_work_again(guard, state, monkeypatch):
-    talk(guard)
+    talk(guard, SENT)
     run("db", "backup", "b.db")
     run("db", "backup", "k.db", "--part", "keys")
     guard.close()
@@ -113,7 +94,7 @@ def test_restored_data_and_keys_work_again(guard, state, monkeypatch):
     reader = Actor(id="rita", tenant="acme", scopes=frozenset({"artifact:read:prompt"}))
     read = again.artifacts.read(reader, "OPS-17", subject="jane", data_class="prompt")
     assert SAID in read[0].content
-    talk(again)
+    talk(again, SENT)
     again.close()
 
 
@@ -154,7 +135,7 @@ def shortened(path):
 
 @pytest.mark.parametrize("harm", [damaged, altered, shortened])
 def test_what_is_wrong_with_a_backup_is_said(guard, state, harm):
-    talk(guard)
+    talk(guard, SENT)
     run("db", "backup", "b.db")
     harm(state / "b.db")
     found = checked("b.db", code=1)
@@ -169,7 +150,7 @@ def test_what_is_no_backup_is_refused(guard, state, content):
 
 
 def test_a_wrong_key_is_said(guard, state, monkeypatch):
-    talk(guard)
+    talk(guard, SENT)
     run("db", "backup", "b.db")
     guard.close()
     (state / ".aiguard/master.key").unlink()

@@ -6,47 +6,19 @@ import stat
 import sys
 
 import pytest
-from click.testing import CliRunner
-from tests.support.guards import POLICY, Model, user
+from tests.support.commands import guard_here, run, state, talk
+from tests.support.guards import JANE
 
-from aiguard import Actor, open_guard
-from aiguard.cli import main
 from aiguard.db import make_engine
-from aiguard.detect import known_types
 from aiguard.errors import SettingsError, StoreUnavailable
-from aiguard.policy import parse_policy
 from aiguard.runtime import open_keys
 from aiguard.settings import Settings
 from aiguard.store import MasterKeyRing
 from aiguard.store.datakeys import KeyWrapper
 
-JANE = Actor(id="jane", tenant="acme", scopes=frozenset({"support:reply"}))
+SENT = "write to jane.roe@example.org"
 
-
-@pytest.fixture
-def state(tmp_path, monkeypatch):
-    for name in ("AIGUARD_KEYS", "AIGUARD_KEYS_FILE", "AIGUARD_KEY_FILE", "AIGUARD_POLICY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "development")
-    monkeypatch.setenv("AIGUARD_LOG_PROTECTION", "false")
-    monkeypatch.setenv("AIGUARD_DATABASE_URL", f"sqlite:///{tmp_path}/data/aiguard.db")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [*arguments])
-    assert result.exit_code == code, result.output
-    return result
-
-
-def guard_here(**options):
-    return open_guard(Settings.load(), policy=parse_policy(POLICY, "test policy", known_types()), **options)
-
-
-def talk(guard, actor=JANE):
-    with guard.acting_as(actor, scope="support:reply", conversation="c1"):
-        return guard.call(Model(), user("write to jane.roe@example.org"), model="local:small")
+__all__ = ["state"]
 
 
 def listed():
@@ -55,7 +27,7 @@ def listed():
 
 def test_a_rotation_while_the_application_runs_interrupts_nobody(state):
     running = guard_here()
-    talk(running)
+    talk(running, SENT)
     (before,) = listed()
     assert before["used_for"]["people"] == 2
 
@@ -64,14 +36,14 @@ def test_a_rotation_while_the_application_runs_interrupts_nobody(state):
     assert (old["id"], old["names_people"], old["seals"]) == (before["id"], True, False)
     assert new["seals"]
     assert new["id"] in said
-    talk(running)  # still seals with the old key
+    talk(running, SENT)  # still seals with the old key
 
     rewrapped = json.loads(run("keys", "rewrap", "--json").stdout)
     assert rewrapped == {"rewrapped": 2, "left": 0, "key": new["id"], "scrubbed": True}
     running.keys.forget()
-    talk(running)  # meets a key that only the new file opens, and reads it again
+    talk(running, SENT)  # meets a key that only the new file opens, and reads it again
     fresh = guard_here()
-    talk(fresh)
+    talk(fresh, SENT)
     with running.acting_as(JANE, scope="support:reply", conversation="c1"):
         assert running.recorded_names(JANE, None) == fresh.recorded_names(JANE, None)
     for guard in (running, fresh):
@@ -102,9 +74,23 @@ def test_in_production_a_new_key_is_printed_to_be_set(state, monkeypatch):
     assert "AIGUARD_KEYS" in result.stderr
 
 
+def test_keys_of_another_database_are_refused_before_anybody_becomes_a_stranger(state, monkeypatch):
+    guard = guard_here()
+    talk(guard, SENT)
+    guard.close()
+    monkeypatch.setenv("AIGUARD_KEYS", base64.b64encode(b"w" * 32).decode())
+    for command in (["prune", "--apply"], ["audit", "tail"], ["subject", "erase", "jane", "--tenant", "acme", "--yes"]):
+        assert "open none of them" in " ".join(run(*command, code=1).output.split())
+    with pytest.raises(SettingsError, match="aiguard keys list"):
+        guard_here()
+    assert "NOT CONFIGURED" in run("keys", "list").output
+    monkeypatch.delenv("AIGUARD_KEYS")
+    talk(guard_here(), SENT)
+
+
 def test_a_key_that_is_needed_and_not_configured_is_named(state, monkeypatch):
     running = guard_here()
-    talk(running)
+    talk(running, SENT)
     running.close()
     monkeypatch.setenv("AIGUARD_KEYS", base64.b64encode(b"n" * 32).decode())
     result = run("keys", "list")
@@ -153,7 +139,7 @@ def test_peoples_keys_can_be_wrapped_by_a_key_management_service(state, monkeypa
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
     SERVICE.down = False
     guard = guard_here()
-    talk(guard)
+    talk(guard, SENT)
     assert [row["used_for"] for row in listed() if row["id"] == Vaulted.kek] == [{"people": 2}]
     asked = SERVICE.asked
     guard.keys._by_lookup.clear()
@@ -162,7 +148,7 @@ def test_peoples_keys_can_be_wrapped_by_a_key_management_service(state, monkeypa
         guard.recorded_names(JANE, None)
     assert "secret-detail" not in str(failed.value)
     SERVICE.down = False
-    talk(guard)
+    talk(guard, SENT)
     assert SERVICE.asked > asked
     guard.close()
 

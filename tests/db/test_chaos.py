@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 from tests.support import records as r
@@ -16,61 +15,66 @@ from aiguard import audit, store
 from aiguard.store import KeyStore, MasterKeyRing, SubjectKeyRing
 
 ROOT = Path(__file__).parents[2]
-PROCESSES, THREADS, SECONDS = 8, 8, 4
-WORKER = """
-import os, sys, threading, time
+PROCESSES, THREADS = 8, 8
+EACH = int(os.environ.get("AIGUARD_CHAOS_EACH", "15"))
+"""Records of one thread. Give more for a longer look: kills come after the same shares of all."""
+WORKERS = """
+import os, sys, threading
 from aiguard import audit, store
 from aiguard.db import Writer, make_engine
 from aiguard.store import KeyStore, MasterKeyRing, SubjectKeyRing
 from tests.support import records as r
-engine, until = make_engine(sys.argv[1]), time.time() + float(sys.argv[3])
-master = MasterKeyRing([b"k" * 32])
-keys = SubjectKeyRing(master, master, KeyStore(engine, apart=False))
-writer = Writer(engine, keys, {**audit.MAPPERS, **store.MAPPERS}, timeout=20)
-def work(number):
-    person = keys.pseudonym("subject", f"person {number}")
-    while time.time() < until:
-        kept = r.artifact(actor=person, subject=person, content=f"{sys.argv[2]}/{number}")
-        told = r.event(kept.decision_id, actor=person, subject=person)
-        if writer.commit([kept, told]).exception(30) is None:
-            os.write(1, f"{told.id} {kept.decision_id} {sys.argv[2]}/{number}\\n".encode())
-workers = [threading.Thread(target=work, args=(number,)) for number in range(int(sys.argv[4]))]
-for worker in workers: worker.start()
-for worker in workers: worker.join()
+url, processes, threads, each = sys.argv[1], *map(int, sys.argv[2:])
+
+def process(name):
+    engine, master = make_engine(url), MasterKeyRing([b"k" * 32])
+    keys = SubjectKeyRing(master, master, KeyStore(engine, apart=False))
+    writer = Writer(engine, keys, {**audit.MAPPERS, **store.MAPPERS}, timeout=60)
+    def work(number):
+        person = keys.pseudonym("subject", f"person {number}")
+        for _ in range(each):
+            kept = r.artifact(actor=person, subject=person, content=f"{name}/{number}")
+            told = r.event(kept.decision_id, actor=person, subject=person)
+            if writer.commit([kept, told]).exception(120) is None:
+                os.write(1, f"{told.id} {kept.decision_id} {name}/{number}\\n".encode())
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for worker in workers: worker.start()
+    for worker in workers: worker.join()
+
+children = []
+for name in range(processes):  # importing once is most of the time that eight processes would take
+    child = os.fork()
+    if child == 0:
+        process(name)
+        os._exit(0)
+    children.append(child)
+os.write(1, (" ".join(map(str, children)) + "\\n").encode())
+for child in children: os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # nobody else gets its number meanwhile
 """
 
 
 def test_processes_and_threads_lose_nothing_and_mix_nothing_while_some_are_killed(database_url, engine):
     dice = random.Random(5)
-    said: list[list[str]] = []
-    running: list[subprocess.Popen[str]] = []
+    command = [sys.executable, "-c", WORKERS, database_url, *map(str, (PROCESSES, THREADS, EACH))]
+    lines: list[str] = []
+    living: list[int] = []
+    share, killed = PROCESSES * THREADS * EACH // 16, 0
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            words = line.split()
+            if len(words) == PROCESSES:
+                living = [int(word) for word in words]
+                continue
+            lines.append(line)
+            if living and killed < PROCESSES // 2 and len(lines) >= share * (killed + 1):
+                os.kill(living.pop(dice.randrange(len(living))), signal.SIGKILL)
+                killed += 1
+    assert process.returncode == 0
+    assert killed == PROCESSES // 2
+    assert len(lines) < PROCESSES * THREADS * EACH
 
-    def start(number: int) -> None:
-        command = [sys.executable, "-c", WORKER, database_url, str(number), str(SECONDS), str(THREADS)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        lines: list[str] = []
-        said.append(lines)
-        running.append(process)
-
-        def listen() -> None:
-            assert process.stdout is not None
-            lines.extend(line.strip() for line in process.stdout if line.endswith("\n"))
-            process.stdout.close()
-
-        threading.Thread(target=listen, name=f"listen-{number}").start()
-
-    for number in range(PROCESSES):
-        start(number)
-    for _ in range(PROCESSES // 2):
-        time.sleep(SECONDS / PROCESSES + dice.random())
-        dice.choice([process for process in running if process.poll() is None]).send_signal(signal.SIGKILL)
-    for process in running:
-        process.wait(90)
-    for thread in threading.enumerate():
-        if thread.name.startswith("listen-"):
-            thread.join(30)
-
-    acknowledged = [line.split() for lines in said for line in lines]
+    acknowledged = [line.split() for line in lines]
     assert acknowledged
     stored = r.event_ids(engine)
     assert len(stored) == len(set(stored))

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def evidence() -> Iterator[tuple[Engine, SubjectKeyRing]]:
-    """The database that settings name, at the right revision, and the keys that open it."""
+def evidence(*, any_keys: bool = False) -> Iterator[tuple[Engine, SubjectKeyRing]]:
+    """The database that settings name, at the right revision, and the keys that open it (:func:`aiguard.runtime.open_evidence`)."""
     from aiguard.runtime import open_evidence  # wires every room, which `db upgrade` does not need
 
-    with open_evidence(current_settings()) as opened:
+    with open_evidence(current_settings(), any_keys=any_keys) as opened:
         yield opened
 
 
@@ -116,7 +116,7 @@ def restore_check(*, path: Path, as_data: bool) -> None:
     """Say whether a backup is whole and opens with today's keys, and what it would bring back. Changes nothing."""
     from aiguard.backups import restore_check as look
 
-    with evidence() as (_, keyring):
+    with evidence(any_keys=True) as (_, keyring):
         found = look(path, keyring, now=utc_now())
     if as_data:
         counts = {name: getattr(found, name) for name in ("part", "rows", "opened", "erased", "expired", "problems")}

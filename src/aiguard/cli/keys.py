@@ -34,7 +34,7 @@ def list_(*, as_data: bool) -> None:
     """Show each master key by its public id, oldest first, and what it seals. Reads every row once."""
     from aiguard.store.usage import key_usage
 
-    with evidence() as (engine, ring):
+    with evidence(any_keys=True) as (engine, ring):
         configured = list(cast("MasterKeyRing", ring.master).key_ids)
         usage = key_usage(engine, key_store_of(ring))
         wrapping = ring.wrapper.kek

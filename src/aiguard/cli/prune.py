@@ -83,7 +83,9 @@ def prune(*, dry_run: bool, token: str | None, confirm: int | None, ids: Path | 
             )
         out(f"evidence: aiguard explain {done.run_id}; certificate: aiguard retention certificate {done.run_id}")
     if not done.erased:
-        err("warning: the database was being read, so its write-ahead log still holds old pages; run prune again")
+        err(
+            "warning: the database was being read, or its disk is full, so its write-ahead log still holds old pages; run prune again"
+        )
     if done.left:
         err(
             f"warning: {done.left} more have expired, which others had locked or the plan did not list; run prune again"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
 
 from aiguard.db.bulk import in_pipelines, reaches, straight, together
 from aiguard.errors import MissingExtra, SettingsError
@@ -195,14 +195,20 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def checkpoint(engine: Engine, *, patience: float = CHECKPOINT_PATIENCE) -> bool:
     """Move SQLite's write-ahead log into the file and cut it to nothing, so that deleted bytes are gone from both.
 
-    Returns False when readers kept the log in use for ``patience`` seconds. True at once on other databases.
+    Returns False when readers kept the log in use for ``patience`` seconds, or when the disk has no room for it. True at once on
+    other databases.
     """
     if engine.dialect.name != "sqlite":
         return True
     deadline = time.monotonic() + patience
     while True:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            try:
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            except OperationalError as error:
+                if _full(error):
+                    return False
+                raise
         if not busy:
             return True
         if time.monotonic() > deadline:
@@ -217,7 +223,16 @@ def ease(engine: Engine) -> None:
     """
     if engine.dialect.name == "sqlite":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+            try:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
+            except OperationalError as error:
+                if not _full(error):
+                    raise
+
+
+def _full(error: OperationalError) -> bool:
+    """Whether SQLite could not write a file. What was committed is in its log all the same."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
 
 
 def _lock_timeout(engine: Engine) -> float:

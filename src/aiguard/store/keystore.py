@@ -139,6 +139,14 @@ class KeyStore:
             rows = connection.execute(select(_KEYS.c.kek, func.count()).group_by(_KEYS.c.kek))
             return {str(row[0]): int(row[1]) for row in rows}
 
+    def knows(self, keks: Collection[str]) -> bool:
+        """Whether one of these key-encryption keys wraps a key here; also where there is no key at all."""
+        ours = select(_KEYS.c.kek).where(_KEYS.c.kek.in_(list(keks))).limit(1)
+        with _told("read"), reading(self.engine) as connection:
+            if connection.execute(ours).first() is not None:
+                return True
+            return connection.execute(select(_KEYS.c.kek).limit(1)).first() is None
+
     def rewrap(self, wrapper: KeyWrapper, *, progress: Callable[[int], None] | None = None) -> int:
         """Wrap every key with the newest key-encryption key; how many were not.
 
