@@ -151,6 +151,18 @@ def test_a_change_of_mechanism_seals_what_is_kept_anew(engine, writer, people):
     assert texts(people, backup) == set()
 
 
+def test_a_key_store_that_is_another_one_is_noticed_before_times_are_given_up(engine, writer, people, tmp_path):
+    writer.commit([r.artifact(content="kept", actor=JANE, subject=JANE, retention_hash="old")]).result(5)
+    other = KeyStore(make_engine(f"sqlite:///{tmp_path}/other.db"), apart=True)
+    other.prepare()
+    before = copy_of(engine)
+    with pytest.raises(recompute.KeysElsewhere, match="AIGUARD_KEY_STORE_URL"):
+        recompute.recompute(engine, SubjectKeyRing(MASTER, MASTER, other), rules("delete", "9d"), now=r.NOW)
+    other.close()
+    assert copy_of(engine) == before
+    assert recompute.recompute(engine, people, rules("delete", "9d"), now=r.NOW).changed == 1
+
+
 def test_a_key_that_goes_while_times_are_computed_anew_is_noticed_before_anything_is_written(
     engine, writer, people, monkeypatch
 ):

@@ -78,9 +78,8 @@ def prune(*, dry_run: bool, token: str | None, confirm: int | None, ids: Path | 
         classes = ", ".join(f"{count} {name}" for name, count in sorted(done.by_class.items()))
         out(f"deleted {done.deleted} expired artifacts" + (f" ({classes})" if classes else ""))
         if done.hour_keys:
-            out(
-                f"destroyed the keys of {done.hour_keys} hours: no copy of what was to be shredded in them opens any more"
-            )
+            hours = "the key of 1 hour" if done.hour_keys == 1 else f"the keys of {done.hour_keys} hours"
+            out(f"destroyed {hours}: no copy of what was to be shredded then opens any more")
         out(f"evidence: aiguard explain {done.run_id}; certificate: aiguard retention certificate {done.run_id}")
     if not done.erased:
         err(

@@ -22,11 +22,12 @@ from aiguard.audit import append
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
 from aiguard.db.writer import Sealing
-from aiguard.errors import IntegrityError
+from aiguard.errors import AIGuardError, IntegrityError
 from aiguard.policy import Policy
 from aiguard.retention.holds import latch
 from aiguard.retention.shredding import missing
-from aiguard.store import DataKey, SubjectKeyRing
+from aiguard.retention.tables import ERASURES
+from aiguard.store import DataKey, KeyDestroyed, SubjectKeyRing
 from aiguard.store.tables import Artifact, artifact_aad
 from aiguard.types import AuditRecord, KeyRing, Sensitivity, hour_key, new_id
 
@@ -53,6 +54,10 @@ class Recomputed:
     unreadable: int
 
 
+class KeysElsewhere(AIGuardError):
+    """No row opens, because the key store at hand is not the one that its key is in. Nothing was changed."""
+
+
 def recompute(
     engine: Engine,
     keyring: KeyRing,
@@ -68,6 +73,7 @@ def recompute(
 
     Raises:
         StoreUnavailable: a database cannot be used. What was committed stays.
+        KeysElsewhere: the key store at hand is another one.
     """
     run_id, after = new_id("rcp"), ""
     changed = uncovered = unreadable = 0
@@ -120,6 +126,7 @@ def _step(
         hours = _hours(keyring, [each for each in terms.values() if each is not None])
         changes: list[dict[str, Any]] = []
         unreadable: list[str] = []
+        gone = 0
         for row in rows:
             new = terms[row["id"]]
             if new is None:
@@ -127,11 +134,17 @@ def _step(
             hour = hours.get(hour_key(new["mechanism"], new["expires_at"]))
             try:
                 content = _resealed(keyring, row, {**row, **new}, hour)
-            except IntegrityError:
+            except IntegrityError as error:
                 unreadable.append(row["id"])
+                gone += isinstance(error, KeyDestroyed)
                 continue
             changes.append(
                 {"row_id": row["id"], "new_content": content, **{f"new_{name}": value for name, value in new.items()}}
+            )
+        if gone and not changes and not _erasing(engine):
+            raise KeysElsewhere(
+                f"The key store holds none of the keys of the {gone} rows looked at, and nobody is being erased: does AIGUARD_KEY_STORE_URL "
+                "name the application's key store here? Nothing was changed."
             )
         seen = [*unreadable, *(id for id, new in terms.items() if new is None)]
         with writing(engine) as connection:
@@ -146,6 +159,15 @@ def _step(
                 connection.execute(looked_at.values(retention_hash=policy.retention_hash))
         uncovered = len(seen) - len(unreadable)
         return Recomputed(run_id="", changed=len(changes), uncovered=uncovered, unreadable=len(unreadable))
+
+
+def _erasing(engine: Engine) -> bool:
+    """Whether an erasure is under way, whose rows may be there without their keys."""
+    with reading(engine) as connection:
+        return (
+            connection.execute(select(ERASURES.c.id).where(ERASURES.c.sweep_at.is_not(None)).limit(1)).first()
+            is not None
+        )
 
 
 def _terms(policy: Policy, row: Mapping[str, Any], tenants: Mapping[str, str]) -> dict[str, Any] | None:
