@@ -85,7 +85,9 @@ def test_keys_of_another_database_are_refused_before_anybody_becomes_a_stranger(
         guard_here()
     assert "NOT CONFIGURED" in run("keys", "list").output
     monkeypatch.delenv("AIGUARD_KEYS")
-    talk(guard_here(), SENT)
+    again = guard_here()
+    talk(again, SENT)
+    again.close()
 
 
 def test_a_key_that_is_needed_and_not_configured_is_named(state, monkeypatch):
