@@ -166,21 +166,24 @@ def _first(make: Callable[[], Guard]) -> int:
     return fed
 
 
-def _running(make: Callable[[], Guard]) -> tuple[float, float, float]:
-    """Median and mean microseconds a chunk, and the median number of characters held after a chunk."""
+def _running(make: Callable[[], Guard]) -> tuple[float, float, float, float]:
+    """Median and mean microseconds a chunk, the median number of characters held after one, and how often no more than the word."""
     times: list[float] = []
     held: list[int] = []
+    within: list[bool] = []
     for number in range(ROUNDS + 2):
-        guard, ahead = make(), 0
+        guard, ahead, word = make(), 0, 0
         for chunk in _chunks(_english(random.Random(number)), CHUNK):
             started = time.perf_counter()
             out = guard.feed(chunk)
             taken = time.perf_counter() - started
             ahead += len(chunk) - len(out)
+            word = len(chunk) - chunk.rfind(" ") - 1 if " " in chunk else word + len(chunk)
             if number >= 2:
                 times.append(taken * 1e6)
                 held.append(ahead)
-    return statistics.median(times), statistics.fmean(times), statistics.median(held)
+                within.append(ahead <= word)
+    return statistics.median(times), statistics.fmean(times), statistics.median(held), statistics.fmean(within)
 
 
 def run() -> dict[str, float | int | str]:
@@ -188,10 +191,11 @@ def run() -> dict[str, float | int | str]:
     figures: dict[str, float | int | str] = {"stream_chunk_characters": CHUNK}
     for name, make in GUARDS.items():
         if name in {"aiguard", "no_guard", "window_256"}:
-            median, mean, held = _running(make)
+            median, mean, held, within = _running(make)
             figures[f"stream_{name}_us_per_chunk_p50"] = round(median, 1)
             figures[f"stream_{name}_us_per_chunk_mean"] = round(mean, 1)
             figures[f"stream_{name}_held_p50"] = held
+            figures[f"stream_{name}_held_within_word_percent"] = round(100 * within)
         figures[f"stream_{name}_first_after"] = _first(make)
         figures[f"stream_{name}_escaped"] = _escaped(make)
     return figures
