@@ -42,10 +42,10 @@ def test_a_signer_that_starts_does_not_sign_a_log_that_was_put_back(engine, writ
     def keeper(*signers):
         return Keeper(engine, signers or (SIGNER,), trusted=[SIGNER.verifier], anchors=anchors, clock=lambda: NOW)
 
-    writer.commit([r.event(at=NOW) for _ in range(30)]).result(20)
+    writer.commit([r.event(at=NOW) for _ in range(30)]).result(60)
     keeper().sign()
     old = newest(engine)
-    writer.commit([r.event(at=NOW) for _ in range(5)]).result(20)
+    writer.commit([r.event(at=NOW) for _ in range(5)]).result(60)
     keeper(SIGNER, NEW).sign()
     keeper().sign()
     tamper(
@@ -59,7 +59,7 @@ def test_a_signer_that_starts_does_not_sign_a_log_that_was_put_back(engine, writ
     for _ in range(2):  # and not at the second try either
         with pytest.raises(IntegrityError, match="30 events and the anchor's newest checkpoint commits to 35"):
             starts.sign()
-    writer.commit([r.event(at=NOW) for _ in range(9)]).result(20)
+    writer.commit([r.event(at=NOW) for _ in range(9)]).result(60)
     with pytest.raises(IntegrityError, match="not the one that the anchor's newest checkpoint commits to"):
         starts.sign()
     assert newest(engine) == old

@@ -116,7 +116,7 @@ def test_another_policy_than_before_is_on_record_once_and_the_same_is_not(opened
 
 
 def test_a_policy_that_many_processes_load_at_once_is_told_once(engine, writer, keyring):
-    writer.commit([r.event()]).result(20)
+    writer.commit([r.event()]).result(60)
     patient, begin = make_engine(engine.url, lock_timeout=20), threading.Barrier(4)
 
     def load(_number):
@@ -144,7 +144,7 @@ def test_other_signing_keys_are_on_record_under_their_own_first_checkpoint(engin
     old, new = (make_signer("example.com/log", seed * 32) for seed in (b"o", b"n"))
 
     def sign(*signers):
-        writer.commit([r.event(at=NOW)]).result(20)
+        writer.commit([r.event(at=NOW)]).result(60)
         trusted = (old.verifier, new.verifier)
         for _ in range(2):  # a second process finds nothing to tell
             Keeper(engine, signers, trusted=trusted, clock=lambda: NOW, keyring=keyring).sign()

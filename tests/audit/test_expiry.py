@@ -27,7 +27,7 @@ OLD = NOW - timedelta(days=400)
 def log(engine, writer):
     """1,300 events: 700 of a year ago and 600 of now, with checkpoints over 300, 700 and 1,300."""
     for start, end, at in ((0, 300, OLD), (300, 700, OLD), (700, 1300, NOW)):
-        writer.commit([r.event(payload={"count": n}, at=at) for n in range(start, end)]).result(20)
+        writer.commit([r.event(payload={"count": n}, at=at) for n in range(start, end)]).result(60)
         sign_head(engine, [SIGNER], now=NOW)
     return engine
 
@@ -170,5 +170,5 @@ def test_nothing_expires_of_the_future_without_a_key_or_from_a_log_that_was_chan
 
 
 def test_what_no_checkpoint_covers_does_not_expire(engine, keyring, writer):
-    writer.commit([r.event(at=OLD) for _ in range(600)]).result(20)
+    writer.commit([r.event(at=OLD) for _ in range(600)]).result(60)
     assert plan(engine, before=NOW).events == 0

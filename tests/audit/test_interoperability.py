@@ -58,7 +58,7 @@ def entry(proof):
 def log(engine, writer):
     """A log of 300 events with checkpoints over 173 and 300."""
     for count in (173, 127):
-        writer.commit([r.event(payload={"count": n}) for n in range(count)]).result(20)
+        writer.commit([r.event(payload={"count": n}) for n in range(count)]).result(60)
         sign_head(engine, [SIGNER], now=NOW)
     return engine
 

@@ -34,7 +34,7 @@ UNPROMISED = {
 @pytest.fixture
 def log(engine, writer):
     """300 events under a checkpoint."""
-    writer.commit([r.event(at=NOW, payload={"count": n}) for n in range(300)]).result(20)
+    writer.commit([r.event(at=NOW, payload={"count": n}) for n in range(300)]).result(60)
     sign_head(engine, [SIGNER], now=NOW)
     return engine
 
@@ -57,7 +57,7 @@ def unnoticed(report):
 
 
 def test_an_event_that_no_checkpoint_covers_yet_can_be_changed_unnoticed_and_one_that_is_covered_cannot(log, writer):
-    writer.commit([r.event(at=NOW)]).result(20)
+    writer.commit([r.event(at=NOW)]).result(60)
     rewrite(log, 300)
     report = check(log)
     assert (unnoticed(report), report.unsigned) == (True, 1)  # the report says how many they are

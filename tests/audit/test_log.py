@@ -40,7 +40,7 @@ def without_triggers(engine, sql):
 def test_the_newest_events_come_last_and_as_they_were(engine, writer, keyring):
     events = [r.event(payload={"count": n}) for n in range(30)]
     for event in events:
-        writer.commit([event]).result(5)
+        writer.commit([event]).result(60)
     found = tail(engine, keyring, 10)
     assert [(each.id, each.seq, each.payload["count"]) for each in found] == [
         (event.id, n, n) for n, event in list(enumerate(events))[20:]
@@ -52,7 +52,7 @@ def test_the_newest_events_come_last_and_as_they_were(engine, writer, keyring):
 
 
 def test_a_leaf_is_canonical_json_that_commits_to_the_payload(engine, writer, keyring):
-    writer.commit([r.event(payload={"b": 1, "a": ["X", 2.5]})]).result(5)
+    writer.commit([r.event(payload={"b": 1, "a": ["X", 2.5]})]).result(60)
     with engine.connect() as connection:
         row = connection.execute(text("SELECT leaf, leaf_hash, id, subject FROM aiguard_audit_events")).one()
         sealed = connection.execute(text("SELECT sealed FROM aiguard_audit_payloads")).scalar_one()
@@ -81,7 +81,7 @@ def test_a_leaf_is_canonical_json_that_commits_to_the_payload(engine, writer, ke
 
 
 def test_equal_payloads_have_different_commitments(engine, writer):
-    writer.commit([r.event(), r.event()]).result(5)
+    writer.commit([r.event(), r.event()]).result(60)
     leaves = [json.loads(bytes(leaf)) for leaf in r.scalars(engine, "SELECT leaf FROM aiguard_audit_events")]
     assert leaves[0]["commit"] != leaves[1]["commit"]
 
@@ -96,7 +96,7 @@ def test_a_story_is_every_event_of_a_decision_and_of_those_made_under_it(engine,
         r.event(retry, type="exchange.failed", payload={"parent": exchange}),
     ]
     for event in (told[0], r.event(stranger), *told[1:], r.event(stranger)):
-        writer.commit([event]).result(5)
+        writer.commit([event]).result(60)
     assert [event.id for event in story(engine, request, keyring=keyring)] == [event.id for event in told]
     assert [event.id for event in story(engine, exchange, keyring=keyring)] == [event.id for event in told[1:]]
     assert story(engine, retry, keyring=keyring)[0].parent_id == exchange
@@ -105,7 +105,7 @@ def test_a_story_is_every_event_of_a_decision_and_of_those_made_under_it(engine,
 
 def test_decisions_that_name_each_other_as_parents_do_not_loop(engine, writer, keyring):
     one, other = new_id("agd"), new_id("agd")
-    writer.commit([r.event(one, payload={"parent": other}), r.event(other, payload={"parent": one})]).result(5)
+    writer.commit([r.event(one, payload={"parent": other}), r.event(other, payload={"parent": one})]).result(60)
     assert len(story(engine, one, keyring=keyring)) == 2
 
 
@@ -158,7 +158,7 @@ REPLICA = ["SET LOCAL session_replication_role = replica; DELETE FROM aiguard_au
 
 
 def test_the_database_refuses_to_change_what_was_recorded(engine, writer):
-    writer.commit([r.event(), r.event()]).result(5)
+    writer.commit([r.event(), r.event()]).result(60)
     before = r.scalars(engine, "SELECT leaf FROM aiguard_audit_events ORDER BY seq")
     more = REPLACING if engine.dialect.name == "sqlite" else TRUNCATING + REPLICA
     for statement in FORBIDDEN + more:
@@ -184,7 +184,7 @@ def test_the_database_refuses_to_change_what_was_recorded(engine, writer):
     ],
 )
 def test_a_forged_row_is_noticed_when_it_is_read(engine, writer, keyring, forgery):
-    writer.commit([r.event()]).result(5)
+    writer.commit([r.event()]).result(60)
     tail(engine, keyring)
     without_triggers(engine, forgery)
     with pytest.raises(IntegrityError):
@@ -192,7 +192,7 @@ def test_a_forged_row_is_noticed_when_it_is_read(engine, writer, keyring, forger
 
 
 def test_a_payload_of_another_event_is_noticed(engine, writer, keyring):
-    writer.commit([r.event(payload={"n": 1}), r.event(payload={"n": 2})]).result(5)
+    writer.commit([r.event(payload={"n": 1}), r.event(payload={"n": 2})]).result(60)
     without_triggers(
         engine,
         "UPDATE aiguard_audit_payloads SET sealed = (SELECT p.sealed FROM aiguard_audit_payloads p "
@@ -203,6 +203,6 @@ def test_a_payload_of_another_event_is_noticed(engine, writer, keyring):
 
 
 def test_another_key_does_not_read_the_log(engine, writer):
-    writer.commit([r.event()]).result(5)
+    writer.commit([r.event()]).result(60)
     with pytest.raises(IntegrityError):
         tail(engine, MasterKeyRing([b"w" * 32]))

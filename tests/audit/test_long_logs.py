@@ -29,7 +29,7 @@ def test_a_log_that_was_written_in_bulk_is_whole_and_goes_on_as_any_other(engine
     loader = Loader(engine)
     loader.fill(700)
     assert_whole(engine, 700)
-    writer.commit([r.event(at=NOW) for _ in range(5)]).result(20)
+    writer.commit([r.event(at=NOW) for _ in range(5)]).result(60)
     assert_whole(engine, 705)
     loader.fill(1_100)
     assert_whole(engine, 1_100)

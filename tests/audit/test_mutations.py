@@ -23,10 +23,10 @@ from aiguard.db.writer import Sealing
 def log(engine, writer, keyring):
     """A log with something in every table: expired, erased, signed and unsigned events, and one in the outbox."""
     sealing = Sealing(keyring=keyring, writer="wrt_test")
-    writer.commit([r.event(at=NOW - timedelta(days=400)) for _ in range(300)]).result(20)
+    writer.commit([r.event(at=NOW - timedelta(days=400)) for _ in range(300)]).result(60)
     expire(engine, sealing, [SIGNER], before=NOW - timedelta(days=300), now=NOW)
     for _ in range(3):
-        writer.commit([r.event(at=NOW) for _ in range(60)]).result(20)
+        writer.commit([r.event(at=NOW) for _ in range(60)]).result(60)
         sign_head(engine, [SIGNER], now=NOW)
     with writing(engine) as connection:
         erase_payloads(connection, [280, 281, 282, 290], sealing, decision_id="ers_x", at=NOW)

@@ -29,7 +29,7 @@ TABLES = (
 def log(engine, writer):
     """A log of 700 events with checkpoints over 300, 600 and 700."""
     for start, end in ((0, 300), (300, 600), (600, 700)):
-        writer.commit([r.event(payload={"count": n}) for n in range(start, end)]).result(20)
+        writer.commit([r.event(payload={"count": n}) for n in range(start, end)]).result(60)
         sign_head(engine, [SIGNER], now=NOW)
     return engine
 
@@ -117,9 +117,9 @@ def forged(keyring, tmp_path):
     made = make_engine(f"sqlite:///{tmp_path}/made.db")
     upgrade(made)
     writer = Writer(made, keyring, audit.MAPPERS, timeout=20)
-    writer.commit([r.event(at=NOW) for _ in range(9)]).result(20)
+    writer.commit([r.event(at=NOW) for _ in range(9)]).result(60)
     sign_head(made, [SIGNER], now=NOW)
-    writer.commit([r.event(at=NOW)]).result(20)
+    writer.commit([r.event(at=NOW)]).result(60)
     writer.close()
     made.dispose()
 
@@ -236,7 +236,7 @@ def test_payloads_that_were_changed_exchanged_or_taken_away_are_detected(log, ke
 
 
 def test_a_log_that_was_changed_is_not_signed_again(log, writer):
-    writer.commit([r.event()]).result(5)
+    writer.commit([r.event()]).result(60)
     tamper(log, "UPDATE aiguard_audit_events SET leaf_hash = leaf WHERE seq = 690")
     with pytest.raises(IntegrityError, match="Nothing is signed"):
         sign_head(log, [SIGNER], now=NOW)
@@ -255,7 +255,7 @@ def test_a_log_put_back_from_an_old_copy_is_not_signed_again(log):
 
 
 def test_events_that_wait_too_long_for_a_checkpoint_make_the_log_stale(log, writer):
-    writer.commit([r.event(at=NOW)]).result(5)
+    writer.commit([r.event(at=NOW)]).result(60)
     soon = verify(log, [SIGNER.verifier], origin="example.com/log", now=NOW + timedelta(seconds=10))
     late = verify(log, [SIGNER.verifier], origin="example.com/log", now=NOW + timedelta(hours=1))
     assert (soon.status, soon.unsigned) == (Status.OK, 1)

@@ -36,8 +36,8 @@ def log(tmp_path, monkeypatch):
     writer = Writer(
         engine, MasterKeyRing(load_or_create_key_file(".aiguard/master.key")), {**audit.MAPPERS, **store.MAPPERS}
     )
-    writer.commit([r.event(payload={"count": n}) for n in range(18)]).result(5)
-    writer.commit([r.event(type="access.denied"), r.event(type="access.allowed")]).result(5)
+    writer.commit([r.event(payload={"count": n}) for n in range(18)]).result(60)
+    writer.commit([r.event(type="access.denied"), r.event(type="access.allowed")]).result(60)
     writer.close()
     yield engine
     engine.dispose()
@@ -68,7 +68,7 @@ def test_a_log_that_nobody_signs_any_more_is_stale(log):
     run("audit", "checkpoint")
     keyring = MasterKeyRing(load_or_create_key_file(".aiguard/master.key"))
     writer = Writer(log, keyring, {**audit.MAPPERS, **store.MAPPERS})
-    writer.commit([r.event(at=r.NOW)]).result(5)
+    writer.commit([r.event(at=r.NOW)]).result(60)
     writer.close()
     assert "is the signer running?" in run("audit", "verify", code=5).output
 
@@ -155,7 +155,7 @@ def test_old_events_expire_under_the_signing_key_and_the_log_still_verifies(log,
     upgrade(engine)
     keyring = MasterKeyRing(load_or_create_key_file(".aiguard/master.key"))
     writer = Writer(engine, keyring, {**audit.MAPPERS, **store.MAPPERS})
-    writer.commit([r.event(at=datetime.now(UTC) - timedelta(days=500)) for _ in range(300)]).result(10)
+    writer.commit([r.event(at=datetime.now(UTC) - timedelta(days=500)) for _ in range(300)]).result(60)
     writer.close()
     engine.dispose()
     run("audit", "checkpoint")

@@ -26,7 +26,7 @@ STRANGER = make_signer("localhost/aiguard", b"z" * 32)
 def grow(engine, count=1, **fields):
     keyring = MasterKeyRing(load_or_create_key_file(".aiguard/master.key"))
     writer = Writer(engine, keyring, audit.MAPPERS, timeout=20)
-    writer.commit([r.event(**fields) for _ in range(count)]).result(20)
+    writer.commit([r.event(**fields) for _ in range(count)]).result(60)
     writer.close()
 
 

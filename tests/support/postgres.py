@@ -46,6 +46,9 @@ def server_uri() -> str:
     atexit.register(server.cleanup)
     uri: str = server.get_uri()
     with psycopg.connect(uri, autocommit=True) as connection:
+        # What is on this server need not survive a power cut, and stopping it would else write hundreds of databases to disk first.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
         connection.execute(f"CREATE DATABASE {_TEMPLATE}")
     engine = make_engine(_url(uri, _TEMPLATE))
     upgrade(engine)
@@ -145,7 +148,7 @@ def make_writer(engine: Engine, keyring: MasterKeyRing) -> Iterator[Callable[...
         def make(on: Engine | None = None, **options: Any) -> Writer:
             mappers = options.pop("mappers", {**audit.MAPPERS, **store.MAPPERS})
             ring = options.pop("keyring", keyring)
-            writer = Writer(on or engine, ring, mappers, **{"timeout": 2.0, **options})
+            writer = Writer(on or engine, ring, mappers, **{"timeout": 20.0, **options})
             stack.callback(writer.close, 5.0)
             return writer
 
