@@ -16,6 +16,7 @@ from aiguard.audit import story
 from aiguard.db import make_engine
 from aiguard.policy import parse_policy
 from aiguard.retention import HoldScope, recompute, shredding
+from aiguard.retention.certificates import certificate
 from aiguard.store import KeyDestroyed, KeyStore, MasterKeyRing, SubjectKeyRing
 from aiguard.store.tables import artifact_aad
 from aiguard.types import Sensitivity
@@ -97,6 +98,12 @@ def test_once_its_hour_is_over_no_copy_of_shredded_content_opens(engine, writer,
     )
     assert events["store.pruned"]["mechanisms"] == {"crypto-shred": 1}
     assert events["store.prune_completed"]["hour_keys"] == 1
+    certified = certificate(engine, people, after.run_id, now=r.NOW + HOUR)
+    assert [event["type"] for event in certified["events"]] == [
+        "store.pruned",
+        "store.shredded",
+        "store.prune_completed",
+    ]
     assert retention.prune(engine, people, r.NOW + HOUR).hour_keys == 0
 
 

@@ -30,7 +30,7 @@ from aiguard.types import KeyRing
 
 FORMAT: Final = "aiguard-deletion-certificate/1"
 _TYPES: Final = (
-    "store.pruned", "store.prune_completed", "subject.erasure_requested", "subject.erasure_held", "subject.erased",
+    "store.pruned", "store.shredded", "store.prune_completed", "subject.erasure_requested", "subject.erasure_held", "subject.erased",
     "erasure.completed", "subject.erasure_confirmed",
 )  # fmt: skip
 _DELETES: Final = "store.pruned"

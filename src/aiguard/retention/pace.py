@@ -73,7 +73,7 @@ class Pace:
         if others:
             self.minded_until = now + REMEMBERED
         if now >= self.minded_until:
-            self.rows = min(2 * self.rows, self.most)
+            self.rows = min(4 * self.rows, self.most)
             return self.pause
         fitting = int(self.rows * self.gait.turn / max(worked, 1e-6))
         least = max(self.gait.smallest, AHEAD * others)
