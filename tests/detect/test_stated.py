@@ -171,6 +171,22 @@ def test_addresses_with_unusual_signs_are_found_whole(address: str) -> None:
     assert found(f"write to {address} today") == [("EMAIL_ADDRESS", address)]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "2001:db8:8000::/33",
+        "fe80::/64",
+        "fe80::1%eth0",
+        "::ffff:192.0.2.7",
+        "2001:db8:1:2:3:4:5:6",
+        "1:2:3:4:5:6:7::",
+        "2001:db8::",
+    ],
+)
+def test_addresses_that_end_in_colons_are_found_whole(address: str) -> None:
+    assert found(f"route to {address} via eth0") == [("IP_ADDRESS", address)]
+
+
 def test_addresses_before_a_colon_are_found() -> None:
     assert found("3c:22:fb:12:ab:9e: link up") == [("MAC_ADDRESS", "3c:22:fb:12:ab:9e")]
     assert found("2001:db8::17: timed out") == [("IP_ADDRESS", "2001:db8::17")]
