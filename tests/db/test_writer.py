@@ -39,6 +39,13 @@ def artifact_count(engine):
     return r.scalars(engine, "SELECT count(*) FROM aiguard_artifacts")[0]
 
 
+def wait_until(true):
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
 def test_a_writer_is_a_recorder(writer):
     assert isinstance(writer, Recorder)
 
@@ -75,22 +82,24 @@ def test_records_of_one_commit_are_kept_together_or_not_at_all(writer, outsider)
     r.assert_log_is_whole(outsider)
 
 
-def test_a_refused_record_fails_alone_and_not_its_batch(make_writer, engine, outsider):
-    writer = make_writer(timeout=5.0)
+def test_a_refused_record_fails_alone_and_not_its_batch(make_writer, database_url, outsider):
+    patient = make_engine(database_url, lock_timeout=60)
+    writer = make_writer(patient, timeout=120.0)
     first = r.event()
-    writer.commit([first]).result(5)
+    writer.commit([first]).result(120)
     with locked(outsider):
         blocker = writer.commit([r.event()])  # occupies the writer's thread, so that the rest gathers to one batch
-        time.sleep(0.05)
+        wait_until(lambda: writer.backlog == 0)
         good = [writer.commit(r.exchange()) for _ in range(10)]
         poison = writer.commit([r.artifact(), r.event(id=first.id)])
         good += [writer.commit(r.exchange()) for _ in range(10)]
-    wait([blocker, poison, *good], timeout=5)
+    wait([blocker, poison, *good], timeout=120)
     assert [future.exception(0) for future in good] == [None] * 20
     assert isinstance(poison.exception(0), StoreError)
     assert len(r.event_ids(outsider)) == 22
     assert artifact_count(outsider) == 40
     r.assert_log_is_whole(outsider)
+    patient.dispose()
 
 
 def test_a_record_that_nobody_registered_is_refused(make_writer):
@@ -141,15 +150,8 @@ def in_a_crowd(writer, sizes):
         wait_until(lambda: writer.backlog == 0)
         others = [writer.commit([r.event()]) for _ in range(2)]
         assert sizes == []
-    first.result(30)
+    first.result(60)
     return others
-
-
-def wait_until(true):
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_who_was_just_answered_in_a_crowd_is_waited_for(make_writer, monkeypatch):
@@ -159,7 +161,7 @@ def test_who_was_just_answered_in_a_crowd_is_waited_for(make_writer, monkeypatch
     sizes = sizes_of(writer, monkeypatch)
     others = in_a_crowd(writer, sizes)
     for future in [*others, writer.commit([r.event()])]:
-        future.result(30)
+        future.result(60)
     assert sizes == [1, 3]
 
 
@@ -167,7 +169,7 @@ def test_who_does_not_come_back_is_not_waited_for_long(make_writer, monkeypatch)
     writer = make_writer(timeout=60.0)
     sizes = sizes_of(writer, monkeypatch)
     for future in in_a_crowd(writer, sizes):
-        future.result(30)
+        future.result(60)
     assert sizes == [1, 2]
 
 
@@ -176,7 +178,7 @@ def test_nobody_waits_for_a_crowd_who_is_alone(make_writer, monkeypatch):
     monkeypatch.setattr("aiguard.db.writer.GATHER_LIMIT", 60)
     monkeypatch.setattr("aiguard.db.writer.GATHER_SHARE", 1e9)
     for _ in range(5):
-        writer.commit([r.event()]).result(30)
+        writer.commit([r.event()]).result(60)
 
 
 def test_two_writers_share_one_log_without_a_gap(make_writer, outsider):
