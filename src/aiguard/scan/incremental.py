@@ -413,7 +413,7 @@ class IncrementalScan:
             return None
         data, begin = text.encode(), len(raw.tail)
         lists = engine.heard(data, begin)
-        if lists is None or (plan.gapped and plan.heads.of(data)):
+        if lists is None or (plan.gapped and plan.heads.of(data[begin - 1 :] if begin else data)):
             return None
         self._later = []
         size = len(text)
