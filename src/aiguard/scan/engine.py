@@ -237,7 +237,9 @@ class Engine:
         The text is a part of a longer one; what only a whole text can be is not asked. None where something may be found.
         """
         try:
-            if self._patterns.hits(data[begin - 1 :] if begin else data):  # of what stands before, the last character speaks
+            if self._patterns.hits(
+                data[begin - 1 :] if begin else data
+            ):  # of what stands before, the last character speaks
                 return None
             said = self._speaking_lists(data)
         except Overflow:
