@@ -236,10 +236,9 @@ class Engine:
 
         The text is a part of a longer one; what only a whole text can be is not asked. None where something may be found.
         """
+        unsettled = data[begin - 1 :] if begin else data  # of what stands before, the last character speaks
         try:
-            if self._patterns.hits(
-                data[begin - 1 :] if begin else data
-            ):  # of what stands before, the last character speaks
+            if self._patterns.hits(unsettled):
                 return None
             said = self._speaking_lists(data)
         except Overflow:
