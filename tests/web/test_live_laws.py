@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -117,7 +118,7 @@ def said(event: SseEvent, style: str) -> str:
 
 
 def fits_raw(piece: str) -> bool:
-    """A piece that is a JSON document of its own, or begins with a blank that the format takes away, is read as that."""
+    """A piece that is a JSON document of its own, or begins with a blank that the format takes away (from any line), is read as that."""
     return not piece.startswith(" ") and not piece.lstrip().startswith(("{", "[", '"'))
 
 
@@ -126,7 +127,9 @@ def framings(draw: Any) -> tuple[list[str], str, str]:
     style = draw(st.sampled_from(["raw", "quoted", "json"]))
     pieces = [clean(piece) for piece in draw(cut())[1]]
     if style == "raw":
-        pieces = [piece if fits_raw(piece) else "x" + piece for piece in pieces]
+        pieces = [
+            re.sub(r"^ ", "x ", piece if fits_raw(piece) else "x" + piece, flags=re.MULTILINE) for piece in pieces
+        ]
     return pieces, draw(st.sampled_from(["\n", "\r", "\r\n"])), style
 
 
