@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.support import records as r
 from tests.web.test_servers import free_port
 
+from aiguard.retention.duties import CANARY
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -57,6 +59,7 @@ def test_workers_that_were_forked_in_a_conversation_go_on_with_it_and_write_one_
     assert {each["restored"] for each in answers} == {"Done: Write to bo@example.org"}
     exchanges = r.scalars(engine, "SELECT count(*) FROM aiguard_audit_events WHERE type = 'exchange.completed'")[0]
     assert exchanges >= len(answers) + 1
-    assert r.scalars(engine, "SELECT count(*) FROM aiguard_artifacts") == [2 * exchanges]
+    kept = f"SELECT count(*) FROM aiguard_artifacts WHERE feature <> '{CANARY}'"  # a run of the ticker's may have been cut off
+    assert r.scalars(engine, kept) == [2 * exchanges]
     assert r.scalars(engine, "SELECT count(*) FROM aiguard_vault") == [1]
     r.assert_log_is_whole(engine)
