@@ -95,13 +95,13 @@ def wire_for(provider: str) -> WireFormat:
         ConfigurationError: no wire format knows that provider.
     """
     if provider == "openai":
-        from aiguard.providers.wire.openai import OpenAIWire
+        from aiguard.providers.wire.openai import OPENAI
 
-        return OpenAIWire()
+        return OPENAI
     if provider == "anthropic":
-        from aiguard.providers.wire.anthropic import AnthropicWire
+        from aiguard.providers.wire.anthropic import ANTHROPIC
 
-        return AnthropicWire()
+        return ANTHROPIC
     raise ConfigurationError("no wire format knows this provider; supported: anthropic, openai")
 
 
