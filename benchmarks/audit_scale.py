@@ -25,7 +25,7 @@ from aiguard.audit.signing import StoredTree, sign_head
 from aiguard.audit.tables import insert_rows, prepare
 from aiguard.audit.verify import Status, verify
 from aiguard.db import make_engine, upgrade, writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.store import MasterKeyRing
 from aiguard.types import AuditRecord, new_id
 from benchmarks.audit_load import Loader

@@ -28,7 +28,8 @@ from sqlalchemy import Engine, make_url
 from aiguard import audit, store
 from aiguard.audit.tables import AuditEvent, AuditPayload
 from aiguard.db import Writer, make_engine, upgrade
-from aiguard.db.writer import BATCH_SIZE, Sealing, people_of
+from aiguard.db.mapping import Sealing, people_of
+from aiguard.db.writer import BATCH_SIZE
 from aiguard.store import KeyStore, MasterKeyRing, SubjectKeyRing
 from aiguard.types import ArtifactRecord, AuditRecord, Sensitivity, new_id
 

@@ -25,8 +25,8 @@ from aiguard.audit import append
 from aiguard.audit.tables import AuditEvent, AuditLog
 from aiguard.db.engine import make_engine, reading, writing
 from aiguard.db.failures import as_store_error
+from aiguard.db.mapping import Sealing
 from aiguard.db.schema import check
-from aiguard.db.writer import Sealing
 from aiguard.errors import ConfigurationError, IntegrityError, StoreError
 from aiguard.store import Artifact, DataKeyRow, KeyDestroyed, KeyStore, SubjectKeyRing, VaultEntry
 from aiguard.store.tables import artifact_aad

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit import append
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import CredentialError
 from aiguard.identity import tables
 from aiguard.identity.tokens import ServiceToken, is_service_name, is_token, is_token_id, mint

@@ -16,7 +16,7 @@ from aiguard.audit.prove import prove_event, verify_proof
 from aiguard.audit.signing import StoredTree, sign_head
 from aiguard.audit.verify import Status
 from aiguard.db import writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.retention.holds import HoldScope, place
 from aiguard.retention.log_expiry import nothing_held
 

@@ -20,7 +20,7 @@ from aiguard.audit.outbox import drain, put, waiting
 from aiguard.audit.signing import sign_head
 from aiguard.audit.verify import Status
 from aiguard.db import writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 
 UNPROMISED = {
     "aiguard_audit_logs": {"instance"},

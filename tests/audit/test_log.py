@@ -13,7 +13,7 @@ from tests.support import records as r
 from aiguard.audit import append, story, tail
 from aiguard.audit.merkle import leaf_hash
 from aiguard.db import writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import IntegrityError, StoreError
 from aiguard.store import MasterKeyRing
 from aiguard.types import new_id

@@ -16,7 +16,7 @@ from aiguard.audit.outbox import put
 from aiguard.audit.signing import sign_head
 from aiguard.audit.verify import Status
 from aiguard.db import writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from aiguard.audit import append, outbox, tail
 from aiguard.audit.outbox import Drained, Outbox, drain, put, waiting
 from aiguard.audit.payload import PayloadRefused
 from aiguard.db import make_engine, upgrade, writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import ConfigurationError, StoreUnavailable
 from aiguard.store import MasterKeyRing
 

@@ -9,7 +9,7 @@ from tests.support.postgres import new_postgres
 
 from aiguard.audit import append, tables
 from aiguard.db import make_engine, writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import StoreUnavailable
 
 

@@ -15,7 +15,7 @@ from aiguard import audit
 from aiguard.audit.note import make_signer
 from aiguard.audit.tables import AuditLog, append
 from aiguard.db import Writer, make_engine, writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.store import MasterKeyRing, load_or_create_key_file
 from aiguard.types import utc_now
 

@@ -19,7 +19,7 @@ from aiguard.audit.signing import latest
 from aiguard.audit.tables import AuditEvent, append, lock_sequencer
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import IntegrityError
 from aiguard.types import AuditRecord, KeyRing, new_id
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.audit.tables import AuditEvent, AuditPayload, append
 from aiguard.db.base import PREFIX, Base, LeafIndex
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.types import AuditRecord
 
 BATCH: Final = 500

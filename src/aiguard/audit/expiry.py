@@ -38,7 +38,7 @@ from aiguard.audit.signing import (
 from aiguard.audit.tables import AuditEvent, AuditPayload, append
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import ConfigurationError, IntegrityError
 from aiguard.types import AuditRecord, new_id
 

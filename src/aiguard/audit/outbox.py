@@ -32,7 +32,7 @@ from aiguard.audit.worker import Worker
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
 from aiguard.db.engine import reading, schema_of, writing
 from aiguard.db.failures import as_store_error, locked
-from aiguard.db.writer import Row, Sealing, people_of
+from aiguard.db.mapping import Row, Sealing, people_of
 from aiguard.errors import AIGuardError, ConfigurationError, StoreError, StoreUnavailable
 from aiguard.types import AuditRecord, BoundName, KeyRing, SubjectKeys, new_id
 

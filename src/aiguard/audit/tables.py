@@ -27,7 +27,7 @@ from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
 from aiguard.db.bulk import BulkInsert, insert_all, reaches, straight, together
-from aiguard.db.writer import Mapper, Row, Sealing
+from aiguard.db.mapping import Mapper, Row, Sealing
 from aiguard.errors import IntegrityError, StoreUnavailable
 from aiguard.types import AuditRecord, KeyRing
 

@@ -143,7 +143,7 @@ def _recorder(engine: Engine) -> Iterator[Callable[..., None]]:
     """
     from aiguard.audit import append
     from aiguard.audit.events import ADMIN_ACTED
-    from aiguard.db.writer import Sealing
+    from aiguard.db.mapping import Sealing
     from aiguard.runtime import open_keys
 
     settings = current_settings()

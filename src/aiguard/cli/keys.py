@@ -137,7 +137,7 @@ def rewrap(*, as_data: bool) -> None:
 def _tell(engine: Engine, ring: KeyRing, type: str, payload: dict[str, object]) -> None:
     from aiguard.audit import append
     from aiguard.db import writing
-    from aiguard.db.writer import Sealing
+    from aiguard.db.mapping import Sealing
 
     record = AuditRecord(
         type=type,

@@ -12,7 +12,7 @@ from aiguard.audit.keeper import signers_of, verifiers_of
 from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence
 from aiguard.cli.output import err, fail, out
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.policy.values import parse_duration
 from aiguard.retention.log_expiry import nothing_held
 from aiguard.types import new_id

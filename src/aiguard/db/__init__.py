@@ -5,13 +5,14 @@ Law of this folder: nothing here knows what a record means. Rooms own their tabl
 caller learns which, and that no error carries a value from a row.
 
 ``base`` is what tables are made of, ``engine`` opens SQLite or PostgreSQL safely, ``schema`` upgrades and checks the
-revision, ``failures`` turns driver errors into ours, ``writer`` commits.
+revision, ``failures`` turns driver errors into ours, ``mapping`` says how records become rows, ``writer`` commits.
 """
 
 from __future__ import annotations
 
 from aiguard.db.engine import adopt, make_engine, reading, writing
+from aiguard.db.mapping import Mapper
 from aiguard.db.schema import check, upgrade
-from aiguard.db.writer import Mapper, Writer
+from aiguard.db.writer import Writer
 
 __all__ = ["Mapper", "Writer", "adopt", "check", "make_engine", "reading", "upgrade", "writing"]

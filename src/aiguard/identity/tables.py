@@ -20,8 +20,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aiguard.db.base import PREFIX, Base, UtcTime
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Mapper, Sealing
-from aiguard.db.writer import Row as Prepared
+from aiguard.db.mapping import Mapper, Sealing
+from aiguard.db.mapping import Row as Prepared
 from aiguard.errors import IntegrityError
 from aiguard.identity.tokens import ServiceToken
 from aiguard.types import CredentialUse, KeyRing

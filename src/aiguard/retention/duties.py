@@ -28,7 +28,7 @@ from aiguard.audit import append
 from aiguard.audit.erasure import erase_payloads, payloads_before
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import AIGuardError
 from aiguard.policy import Policy
 from aiguard.retention import ledger

@@ -40,7 +40,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit import append, read
 from aiguard.db.engine import checkpoint, reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import ConfigurationError
 from aiguard.retention.evidence import ids_root
 from aiguard.retention.holds import is_held, latch

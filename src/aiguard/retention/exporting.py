@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit import append, read
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import IntegrityError
 from aiguard.retention.erasing import NobodyKnown
 from aiguard.retention.evidence import instant

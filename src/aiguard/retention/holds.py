@@ -34,7 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit import append
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import ConfigurationError
 from aiguard.retention.tables import HOLDS, LATCH
 from aiguard.store.tables import Artifact

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit.erasure import erase_payloads, payloads_about
 from aiguard.db.engine import writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.types import KeyRing, new_id
 
 

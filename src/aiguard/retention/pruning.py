@@ -31,7 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit import AuditEvent, append
 from aiguard.db.engine import checkpoint, ease, reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.retention.evidence import ids_root, instant
 from aiguard.retention.holds import latch
 from aiguard.retention.pace import GAITS, PAUSE, Pace

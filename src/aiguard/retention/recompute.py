@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit import append
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.errors import AIGuardError, IntegrityError
 from aiguard.policy import Policy
 from aiguard.retention.holds import latch

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, LargeBinary, Table, func, select
 
 from aiguard.audit import append
 from aiguard.db.engine import writing
-from aiguard.db.writer import Sealing
+from aiguard.db.mapping import Sealing
 from aiguard.retention.evidence import instant
 from aiguard.retention.holds import latch
 from aiguard.store import KeyStore, SubjectKeyRing

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from aiguard.db.writer import Mapper
+from aiguard.db.mapping import Mapper
 from aiguard.store import tables, vault
 from aiguard.store.datakeys import DataKey, DataKeyStore, KeyDestroyed, KeyWrapper, SubjectKeyRing
 from aiguard.store.keys import MasterKeyRing, load_or_create_key_file, parse_key

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.db.base import PREFIX, Base, UtcTime
 from aiguard.db.bulk import BulkInsert
-from aiguard.db.writer import Mapper, Row, Sealing
+from aiguard.db.mapping import Mapper, Row, Sealing
 from aiguard.types import ArtifactRecord
 
 

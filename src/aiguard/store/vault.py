@@ -22,7 +22,7 @@ from aiguard.db.base import PREFIX, Base, UtcTime
 from aiguard.db.bulk import BulkInsert
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
-from aiguard.db.writer import Mapper, Row, Sealing
+from aiguard.db.mapping import Mapper, Row, Sealing
 from aiguard.errors import SubjectErased
 from aiguard.store.datakeys import KeyDestroyed
 from aiguard.types import Clock, KeyRing, Recalled, SubjectKeys, VaultRecord, utc_now
