@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from aiguard.asgi.http import HttpExchange
 from aiguard.asgi.messages import Application, Message, Receive, Scope, Send
 from aiguard.asgi.socket import SocketExchange
-from aiguard.errors import ConfigurationError
-from aiguard.guard import Guard
-from aiguard.middleware.table import RouteTable
-from aiguard.policy.routes import RouteRule
-from aiguard.runtime import open_guard
+from aiguard.middleware.mount import Mount
 
 
-class AIGuardMiddleware:
+class AIGuardMiddleware(Mount[Application]):
     """Guards the routes of an ASGI application that rules name; the others are passed on untouched.
 
     Args:
@@ -29,28 +22,6 @@ class AIGuardMiddleware:
     Raises:
         ConfigurationError: there is no rule, a rule cannot work, or the guard cannot start.
     """
-
-    def __init__(
-        self,
-        app: Application,
-        *,
-        guard: Guard | None = None,
-        rules: Sequence[RouteRule | Mapping[str, Any]] = (),
-        **options: Any,
-    ) -> None:
-        if guard is not None and options:
-            raise ConfigurationError("give the middleware a guard, or what to open one with, but not both")
-        self.app = app
-        self._own = guard is None
-        self.guard = open_guard(**options) if guard is None else guard
-        try:
-            self.table = RouteTable(self.guard, rules)
-        except BaseException:
-            self.close()
-            raise
-        self._at = self.table.at
-        if self._own:
-            atexit.register(self.close)  # not every application shuts down by its lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -69,12 +40,6 @@ class AIGuardMiddleware:
             await self._live(scope, receive, send)
         else:
             await self.app(scope, receive, send)
-
-    def close(self) -> None:
-        """Close the guard, if it was opened here."""
-        if self._own:
-            atexit.unregister(self.close)
-            self.guard.close()
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
 
 from flask import Flask, current_app, g, has_app_context, has_request_context, request
 from flask.wrappers import Response
 
+from aiguard.delegate import GuardDelegate
 from aiguard.errors import Blocked, ConfigurationError, ControlFailed
 from aiguard.flask.bodies import replace_request_body, replace_response_body
 from aiguard.flask.callers import ActorResolver, SubjectResolver, signed_in_actor
@@ -20,19 +20,17 @@ from aiguard.flask.views import end_access, keep_streaming
 from aiguard.guard import Guard
 from aiguard.handler import connect, need_credential
 from aiguard.hooks import Rules, ScrubRule, matches
-from aiguard.identity import Access, Authoriser, Conversation, EndingWith, current_access, has_scope
+from aiguard.identity import Authoriser, EndingWith, current_access, has_scope
 from aiguard.identity.access import resume
-from aiguard.pouring import AsyncPour, Pour
 from aiguard.runtime import open_guard
 from aiguard.settings import Settings
-from aiguard.types import Actor
 
 _LOOKED_AT: Final = "_aiguard_looked_at"
 
 ClientT = TypeVar("ClientT")
 
 
-class AIGuard:
+class AIGuard(GuardDelegate):
     """The extension: one guard an application.
 
     Args:
@@ -167,30 +165,6 @@ class AIGuard:
         if not self._states and "timeout" not in options:
             self._early.append(client)  # the application's configuration may say another time limit
         return client
-
-    def call(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Any:
-        """See :meth:`aiguard.guard.Guard.call`."""
-        return self.guard.call(fn, messages, model=model, **options)
-
-    async def acall(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Any:
-        """See :meth:`aiguard.guard.Guard.acall`."""
-        return await self.guard.acall(fn, messages, model=model, **options)
-
-    def stream(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Pour[str]:
-        """See :meth:`aiguard.guard.Guard.stream`."""
-        return self.guard.stream(fn, messages, model=model, **options)
-
-    async def astream(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> AsyncPour[str]:
-        """See :meth:`aiguard.guard.Guard.astream`."""
-        return await self.guard.astream(fn, messages, model=model, **options)
-
-    def acting_as(self, actor: Actor, *, scope: str, **options: Any) -> AbstractContextManager[Access]:
-        """See :meth:`aiguard.guard.Guard.acting_as`."""
-        return self.guard.acting_as(actor, scope=scope, **options)
-
-    def conversation(self, id: str) -> AbstractContextManager[Conversation]:
-        """See :meth:`aiguard.guard.Guard.conversation`."""
-        return self.guard.conversation(id)
 
     def scrub_request(self, *routes: str, methods: Sequence[str] = (), rules: Rules | None = None) -> None:
         """Scrub what comes in at ``routes`` before any view reads it, with or without a model call.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
@@ -33,11 +34,14 @@ MAX_CLEAN: Final = 512
 MAX_CLEAN_TEXT: Final = 64
 """Characters of one of them."""
 
+MAX_RECORD: Final = 1 << 20
+"""Bytes of one event or line."""
+
 MESSAGE_DEPTH: Final = 2
 """Steps of a path beyond which a text may be a piece of a message."""
 
 
-class _Records:
+class _Records(ABC):
     """What both kinds of stream share: a queue, and a memory of what was clean."""
 
     _only_pieces: ClassVar[bool]
@@ -57,6 +61,11 @@ class _Records:
         self._places = Places(deltas)
         self._runs_on = deltas is None or bool(deltas)
         self._clean: set[tuple[Path, PartKind, str]] = set()
+        self._open(min(max_bytes, MAX_RECORD))
+
+    @abstractmethod
+    def _open(self, largest: int) -> None:
+        """Begin to read records of up to ``largest`` bytes."""
 
     @property
     def counts(self) -> Mapping[tuple[str, str], int]:
@@ -125,17 +134,8 @@ class EventStream(_Records):
 
     _only_pieces = True
 
-    def __init__(
-        self,
-        *,
-        detector: Detector,
-        rules: Mapping[str, Operator],
-        pseudonym: Callable[[str, str], str],
-        max_bytes: int,
-        deltas: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(detector=detector, rules=rules, pseudonym=pseudonym, max_bytes=max_bytes, deltas=deltas)
-        self._reader = SseReader(max_event=min(max_bytes, 1 << 20))
+    def _open(self, largest: int) -> None:
+        self._reader = SseReader(max_event=largest)
 
     def feed(self, data: bytes, /) -> bytes:
         """The events that the chunk settled. Comments do not wait: they keep connections open."""
@@ -214,17 +214,8 @@ class LineStream(_Records):
 
     _only_pieces = False
 
-    def __init__(
-        self,
-        *,
-        detector: Detector,
-        rules: Mapping[str, Operator],
-        pseudonym: Callable[[str, str], str],
-        max_bytes: int,
-        deltas: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(detector=detector, rules=rules, pseudonym=pseudonym, max_bytes=max_bytes, deltas=deltas)
-        self._reader = NdjsonReader(max_line=min(max_bytes, 1 << 20))
+    def _open(self, largest: int) -> None:
+        self._reader = NdjsonReader(max_line=largest)
 
     def feed(self, data: bytes, /) -> bytes:
         """The lines that the chunk settled."""

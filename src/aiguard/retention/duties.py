@@ -25,7 +25,6 @@ from sqlalchemy import Engine, Table, delete, func, insert, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.audit import append
-from aiguard.audit.erasure import erase_payloads, payloads_before
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
 from aiguard.db.mapping import Sealing
@@ -36,6 +35,7 @@ from aiguard.retention.clocks import behind
 from aiguard.retention.erasing import resume
 from aiguard.retention.evidence import ids_root, instant
 from aiguard.retention.holds import is_held
+from aiguard.retention.payloads import erase_payloads_before
 from aiguard.retention.planning import plan
 from aiguard.retention.pruning import prune
 from aiguard.retention.recompute import recompute
@@ -121,7 +121,11 @@ def run_due(
             (
                 "payloads",
                 f"{now:%Y-%m-%d}",
-                lambda run, beat: {"deleted": _payloads(engine, keyring, before, now, run.holder, beat)},
+                lambda run, beat: {
+                    "deleted": erase_payloads_before(
+                        engine, keyring, before, decision_id=run.holder, now=now, beat=beat
+                    )
+                },
             )
         )
     late = list(_clock(engine, now))
@@ -255,28 +259,6 @@ def prune_vault(
         total += len(gone)
         if beat is not None:
             beat(len(gone))
-
-
-def _payloads(
-    engine: Engine,
-    keyring: SubjectKeyRing,
-    before: datetime,
-    now: datetime,
-    run_id: str,
-    beat: Callable[[int], None],
-) -> int:
-    sealing = Sealing(keyring=keyring, writer=new_id("wrt"))
-    total = 0
-    while True:
-        try:
-            with writing(engine) as connection:
-                positions = payloads_before(connection, before)
-                if not positions:
-                    return total
-                total += erase_payloads(connection, positions, sealing, decision_id=run_id, at=now)
-        except SQLAlchemyError as error:
-            raise as_store_error(error, "deleted by this batch") from None
-        beat(len(positions))
 
 
 def _beat(engine: Engine, run: ledger.Run, clock: Clock, between: Callable[[], None] | None) -> Callable[[int], None]:

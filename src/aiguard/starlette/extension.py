@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from aiguard.delegate import GuardDelegate
 from aiguard.errors import Blocked, ConfigurationError
 from aiguard.guard import Guard
 from aiguard.handler import connect, need_credential
-from aiguard.identity import Access, Authoriser, Conversation, has_scope
-from aiguard.pouring import AsyncPour, Pour
+from aiguard.identity import Authoriser, has_scope
 from aiguard.runtime import open_guard
 from aiguard.settings import Settings
 from aiguard.starlette.callers import signed_in_actor
@@ -18,12 +18,11 @@ from aiguard.starlette.current import Lease
 from aiguard.starlette.failures import answer_blocked
 from aiguard.starlette.openapi import document_refusals
 from aiguard.starlette.state import ActorResolver, State, SubjectResolver
-from aiguard.types import Actor
 
 ClientT = TypeVar("ClientT")
 
 
-class AIGuard:
+class AIGuard(GuardDelegate):
     """Guards an application. Call it once, after the application's own middleware was added.
 
     Args:
@@ -94,30 +93,6 @@ class AIGuard:
         """A client of the given SDK class (``openai.AsyncOpenAI``) whose every request passes the guard."""
         need_credential(cls, self._settings)
         return connect(cls, lambda: self.guard, self._settings, **options)
-
-    def call(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Any:
-        """See :meth:`aiguard.guard.Guard.call`."""
-        return self.guard.call(fn, messages, model=model, **options)
-
-    async def acall(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Any:
-        """See :meth:`aiguard.guard.Guard.acall`."""
-        return await self.guard.acall(fn, messages, model=model, **options)
-
-    def stream(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> Pour[str]:
-        """See :meth:`aiguard.guard.Guard.stream`."""
-        return self.guard.stream(fn, messages, model=model, **options)
-
-    async def astream(self, fn: Callable[..., Any], messages: Any, *, model: str, **options: Any) -> AsyncPour[str]:
-        """See :meth:`aiguard.guard.Guard.astream`."""
-        return await self.guard.astream(fn, messages, model=model, **options)
-
-    def acting_as(self, actor: Actor, *, scope: str, **options: Any) -> AbstractContextManager[Access]:
-        """See :meth:`aiguard.guard.Guard.acting_as`."""
-        return self.guard.acting_as(actor, scope=scope, **options)
-
-    def conversation(self, id: str) -> AbstractContextManager[Conversation]:
-        """See :meth:`aiguard.guard.Guard.conversation`."""
-        return self.guard.conversation(id)
 
     def close(self) -> None:
         """Write what is queued and let the database go. The end of the application's lifespan does it."""

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from aiguard.errors import ConfigurationError
-from aiguard.guard import Guard
-from aiguard.middleware.table import RouteTable
-from aiguard.policy.routes import RouteRule
-from aiguard.runtime import open_guard
+from aiguard.middleware.mount import Mount
 from aiguard.wsgi.exchange import Application, StartResponse, WsgiExchange, headers_of
 from aiguard.wsgi.reading import Environ
 
 
-class AIGuardMiddleware:
+class AIGuardMiddleware(Mount[Application]):
     """Guards the routes of a WSGI application that rules name; the others are passed on untouched.
 
     Args:
@@ -28,28 +22,6 @@ class AIGuardMiddleware:
         ConfigurationError: there is no rule, a rule cannot work, or the guard cannot start.
     """
 
-    def __init__(
-        self,
-        app: Application,
-        *,
-        guard: Guard | None = None,
-        rules: Sequence[RouteRule | Mapping[str, Any]] = (),
-        **options: Any,
-    ) -> None:
-        if guard is not None and options:
-            raise ConfigurationError("give the middleware a guard, or what to open one with, but not both")
-        self.app = app
-        self._own = guard is None
-        self.guard = open_guard(**options) if guard is None else guard
-        try:
-            self.table = RouteTable(self.guard, rules)
-        except BaseException:
-            self.close()
-            raise
-        self._at = self.table.at
-        if self._own:
-            atexit.register(self.close)
-
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         rules = self._at(_text(environ.get("PATH_INFO", "")), "", _text(environ.get("SCRIPT_NAME", "")))
@@ -59,12 +31,6 @@ class AIGuardMiddleware:
         if plan is None:
             return self.app(environ, start_response)
         return WsgiExchange(self.guard, plan, self.app, environ, start_response).run()
-
-    def close(self) -> None:
-        """Close the guard, if it was opened here."""
-        if self._own:
-            atexit.unregister(self.close)
-            self.guard.close()
 
 
 def _text(path: str) -> str:
