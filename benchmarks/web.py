@@ -3,7 +3,7 @@
 Both servers run at the same time, each with one process, and are asked in turn, request by request, so that a drifting machine
 disturbs both alike. This process is the load generator. Latencies are of one connection that is kept; requests per second are of
 four. The guarded route echoes a JSON body of 2 KB, both ways looked at: once without anything to find, once with an address and a
-card, whose findings are then committed to the audit log (SQLite forced to disk), once for each way.
+card: what was found is committed to the audit log (SQLite, forced to disk) before the application runs, and comes back replaced.
 """
 
 from __future__ import annotations
