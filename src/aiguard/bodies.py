@@ -80,6 +80,7 @@ def scrub_body(
     exempt: Callable[[str], bool] | None = None,
     max_bytes: int,
     files: Files | None = None,
+    decoded: bool = False,
 ) -> ScrubbedBody:
     """Scrub one body.
 
@@ -92,6 +93,7 @@ def scrub_body(
         exempt: whether a found value may stay (it was restored for this very actor).
         max_bytes: the most that is read.
         files: what happens to files in a form of several parts; None where no such form is read.
+        decoded: the bytes were characters before, so that nobody is left to guess how they are encoded.
 
     Raises:
         MalformedInput: the bytes are not what their type says; :class:`UnreadableBody` for a type not known here,
@@ -101,7 +103,7 @@ def scrub_body(
         return ScrubbedBody(content=content, counts={}, blocked=())
     if len(content) > max_bytes:
         raise BodyTooLarge(f"the body is {len(content)} bytes; at most {max_bytes} are read")
-    document = _open(content, content_type, files)
+    document = _open(content, content_type, files, decoded=decoded)
     parts = document.parts()
     counts: Counter[tuple[str, str]] = Counter()
     blocked: set[str] = set()
@@ -142,7 +144,7 @@ class _TextDocument:
         return (self._text if text is None else text).encode("utf-8")
 
 
-def _open(content: bytes, content_type: str, files: Files | None = None) -> Document:
+def _open(content: bytes, content_type: str, files: Files | None = None, *, decoded: bool = False) -> Document:
     kind = content_type.partition(";")[0].strip().lower()
     check_charset(content_type)
     if is_json(kind):
@@ -152,6 +154,8 @@ def _open(content: bytes, content_type: str, files: Files | None = None) -> Docu
     if kind == "multipart/form-data" and files is not None:
         return MultipartDocument.parse(content, content_type, open_part=_open, files=files)
     if kind.startswith("text/") and kind != "text/event-stream":
+        if not decoded:
+            check_encoding(content)
         return _open_text(content)
     raise UnreadableBody("a body of this content type cannot be looked at; send JSON, a form or text")
 
@@ -170,11 +174,24 @@ def _open_text(content: bytes) -> Document:
     raise MalformedInput("the body is not valid UTF-8")
 
 
+def check_encoding(content: bytes) -> None:
+    """Refuse a text that readers of JSON take for UTF-16 or UTF-32: :class:`UnreadableBody`.
+
+    They do not ask how it is called. What they go by (RFC 4627, section 3) is a byte order mark, which is no UTF-8, or a NUL.
+    """
+    if b"\0" in content:
+        raise UnreadableBody("the text holds NUL characters, as UTF-16 does; send UTF-8")
+
+
 def check_charset(content_type: str) -> None:
-    """Refuse a body that is not UTF-8 by its own account: :class:`UnreadableBody`."""
+    """Refuse a body that is not UTF-8 by its own account: :class:`UnreadableBody`.
+
+    Some readers know the extended form ``charset*=`` (RFC 2231) and its pieces ``charset*0=``, which nobody needs for a charset.
+    """
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
-        if name.strip().lower() != "charset":
-            continue
-        if value.strip().strip('"').lower() not in ("", "utf-8", "utf8", "us-ascii"):
+        name = name.strip().lower()
+        if name.startswith("charset*"):
+            raise UnreadableBody("the charset is given in the extended form; send charset=utf-8")
+        if name == "charset" and value.strip().strip('"').lower() not in ("", "utf-8", "utf8", "us-ascii"):
             raise UnreadableBody("only UTF-8 bodies can be looked at; send charset=utf-8")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import zlib
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.support.guards import make_guard
@@ -75,6 +77,47 @@ def test_a_request_is_decided_alike(body, packer):
     for seen in (asgi.body, one.body):
         assert MAIL.encode() not in seen
         assert b"536-90-4399" not in seen
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16", "utf-8"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "text/json",
+        "application/json",
+        "multipart/form-data; boundary=b",
+        "application/x-www-form-urlencoded",
+    ],
+)
+@pytest.mark.parametrize("length", [True, False], ids=["whole", "arriving"])
+def test_json_in_another_encoding_reaches_no_application_whatever_it_is_called(encoding, kind, length):
+    sent = json.dumps({"note": f"write to {MAIL}"}).encode(encoding)
+    if kind.startswith("multipart"):
+        sent = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\n\r\n' + sent + b"\r\n--b--\r\n"
+    ASGI.app = asgi = Echo()
+    WSGI.app = wsgi = EchoApp()
+    one = acall(ASGI, [sent], content_type=kind, length=length)
+    about: dict[str, Any] = {"CONTENT_LENGTH": str(len(sent))} if length else {"wsgi.input_terminated": True}
+    two = wcall(WSGI, sent, check=False, CONTENT_TYPE=kind, **about)
+    RECORDER.commits.clear()
+    assert str(one.status) == two.status[:3]
+    for seen in (asgi.body, wsgi.body):
+        with contextlib.suppress(ValueError):
+            assert MAIL not in str(json.loads(seen))
+        assert MAIL.encode(encoding) not in seen
+
+
+@pytest.mark.parametrize(
+    "parameter", ["charset*=utf-8''utf-7", "charset*0=utf-; charset*1=7", "charset=utf-7", "x=y; CHARSET*=a"]
+)
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/x-www-form-urlencoded"])
+def test_a_charset_is_refused_however_it_is_written(parameter, kind):
+    ASGI.app = asgi = Echo()
+    one = acall(ASGI, [b"a=jane.doe+AEA-example.org"], content_type=f"{kind}; {parameter}")
+    two = wcall(WSGI, b"a=b", check=False, CONTENT_TYPE=f"{kind}; {parameter}", CONTENT_LENGTH="3")
+    RECORDER.commits.clear()
+    assert (one.status, two.status[:3], asgi.body) == (415, "415", b"")
 
 
 @given(bodies, packers, st.sampled_from([200, 404, 500]))

@@ -17,6 +17,7 @@ from tests.redact.test_stream import EXAMPLES, PEM, cut, texts
 from aiguard.bodies import BodyTooLarge, scrub_body
 from aiguard.detect import default_detector
 from aiguard.detect.parts import detect_text
+from aiguard.errors import MalformedInput
 from aiguard.framing import SseEvent, SseReader
 from aiguard.middleware import channels
 from aiguard.middleware.live import EventStream, LineStream
@@ -76,11 +77,19 @@ def rows(pieces: Sequence[str], context: str) -> list[Finding]:
 @settings(max_examples=80)
 @given(texts, chunk_sizes, rulebooks)
 def test_a_text_cut_anywhere_becomes_what_the_whole_body_becomes(text: str, size: int, rules: Any) -> None:
-    data = clean(text).encode()
+    data = clean(text).replace("\0", " ").encode()
     whole = scrub_body(data, "text/plain", detector=default_detector(), rules=rules, pseudonym=pseudonym, max_bytes=MAX)
     stream = TextStream(**options(rules))
     assert through(stream, data, size) == whole.content
     assert stream.counts == whole.counts
+
+
+@given(texts, st.integers(min_value=0), chunk_sizes)
+def test_a_text_that_may_be_utf16_is_refused_wherever_it_is_cut(text: str, at: int, size: int) -> None:
+    data = clean(text).encode()
+    data = data[: at % (len(data) + 1)] + b"\0" + data[at % (len(data) + 1) :]
+    with pytest.raises(MalformedInput):
+        through(TextStream(**options()), data, size)
 
 
 # --- server-sent events ----------------------------------------------------------------------------------------------

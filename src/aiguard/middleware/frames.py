@@ -52,4 +52,5 @@ def _scrub(guard: Guard, rule: RouteRule, content: bytes, kind: str, limit: int)
         rules=rule.redact,
         pseudonym=guard.keys.pseudonym,
         max_bytes=limit,
+        decoded=True,
     )

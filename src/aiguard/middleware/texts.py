@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from aiguard.bodies import BodyTooLarge, scrub_body
+from aiguard.bodies import BodyTooLarge, check_encoding, scrub_body
 from aiguard.detect.stream import PartScan
 from aiguard.errors import MalformedInput
 from aiguard.redact import redact
@@ -28,7 +28,7 @@ class TextStream:
         max_bytes: the most that is held where the text has to be there as a whole.
 
     Raises:
-        MalformedInput: the text is not UTF-8.
+        MalformedInput: the text is not UTF-8, or holds NUL characters.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class TextStream:
 
     def feed(self, data: bytes, /) -> bytes:
         """What the chunk settled, often nothing."""
+        check_encoding(data)
         text = self._decode(data)
         if not self._begun:
             shown = text.lstrip()
