@@ -532,6 +532,30 @@ def test_an_application_s_own_problem_document_is_scrubbed_and_ours_is_left_alon
     assert is_problem(plain.browser().get("/guarded"), 401)["scope"] == "support:reply"
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_refusal_that_another_function_writes_into_is_looked_at_again(new_desk: NewDesk, streams: bool) -> None:  # noqa: FBT001
+    desk = new_desk().protect()
+    desk.guard.scrub_response("*")
+
+    @desk.app.after_request
+    def sign(response: flask.Response) -> flask.Response:
+        signed = json.dumps({**response.get_json(), "help": EMAIL})
+        if streams:
+            response.response = iter([signed])
+        else:
+            response.set_data(signed)
+        return response
+
+    @desk.app.get("/guarded")
+    @require_ai_scope("support:reply")
+    def guarded() -> str:
+        return "x"
+
+    answer = desk.browser().get("/guarded")
+    assert answer.status_code == 401
+    assert answer.get_json()["help"] == "[REDACTED_EMAIL]"
+
+
 def test_error_pages_and_unknown_routes_are_looked_at_by_a_rule_for_all(plain: Desk) -> None:
     plain.guard.scrub_response("*")
 

@@ -10,7 +10,7 @@ from flask.wrappers import Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from aiguard.errors import Blocked, ConfigurationError
-from aiguard.flask.failures import DETAILS, OURS, refused_input
+from aiguard.flask.failures import DETAILS, is_ours, refused_input
 from aiguard.flask.state import current_state, grants_of_request, route_names
 from aiguard.guard import Guard
 from aiguard.hooks import ScrubRule, scrub_request_body, scrub_response_body
@@ -83,7 +83,7 @@ def replace_request_body(guard: Guard, rule: ScrubRule) -> None:
 
 def replace_response_body(guard: Guard, rule: ScrubRule, response: Response) -> Blocked | None:
     """Scrub a response in place, or give the refusal to answer instead."""
-    if hasattr(response, OURS) or (request.method == "HEAD" and response.is_streamed):
+    if is_ours(response) or (request.method == "HEAD" and response.is_streamed):
         return None
     grants = list(grants_of_request())
     try:

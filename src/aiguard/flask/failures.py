@@ -22,7 +22,7 @@ from aiguard.types import Decision, Effect, Reason
 logger = logging.getLogger("aiguard")
 
 OURS: Final = "_aiguard_problem"
-"""Set on the responses that are made here: nothing of the input is in them."""
+"""Set on the responses that are made here, to their body: nothing of the input is in it."""
 DETAILS: Final = {
     400: "the body could not be read as what it claims to be",
     413: "the body is larger than is read here",
@@ -110,5 +110,11 @@ def answer_blocked(blocked: Blocked) -> Response:
     response = current_app.response_class(document.body, status=document.status)
     for name, value in document.headers:
         response.headers[name] = value
-    setattr(response, OURS, True)
+    setattr(response, OURS, document.body)
     return response
+
+
+def is_ours(response: Response) -> bool:
+    """Whether a response still says what was made here, and nothing that another function put in its place."""
+    body: bytes | None = getattr(response, OURS, None)
+    return body is not None and not response.is_streamed and response.get_data() == body
