@@ -12,8 +12,16 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.guards import MemoryRecorder
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from tests.support.guards import MemoryRecorder, make_guard
 from tests.web.drive import CARD, GONE, MAIL, RULE, Echo, answering, call, cut, guarded, http_scope
+
+from aiguard.asgi import AIGuardMiddleware
 
 BODY = json.dumps({"note": f"write to {MAIL}", "card": CARD}).encode()
 SHARED, _ = guarded(None)
@@ -166,8 +174,56 @@ def test_an_exception_of_the_application_stays_its_own(length):
 
     answer = get(guarded(app)[0])
     assert isinstance(answer.error, KeyError)
-    assert answer.body == (b"" if length else b'{"note":"write to ')
-    assert [each.get("more_body") for each in answer.messages] == ([] if length else [None, True])
+    assert answer.status == (500 if length else 200)
+    assert answer.whole == bool(length)
+    assert length or answer.body == b'{"note":"write to '
+    assert MAIL.encode() not in answer.body
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_stands_around_the_middleware_has_nothing_to_say_about_an_exception(debug):
+    async def page(request: Request) -> JSONResponse:
+        raise LookupError(f"no account for {MAIL}")
+
+    async def explain(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=500)
+
+    guard, recorder = make_guard()
+    app = Starlette(
+        debug=debug,
+        routes=[Route("/guarded/x", page)],
+        exception_handlers={} if debug else {Exception: explain},
+        middleware=[Middleware(AIGuardMiddleware, guard=guard, rules=[{"path": "/guarded/*"}])],
+    )
+    answer = TestClient(app, raise_server_exceptions=False).get("/guarded/x")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert MAIL not in answer.text
+    (event,) = recorder.events
+    assert (event.type, event.payload["reasons"]) == ("response.refused", ["response.failed"])
+    assert event.decision_id == answer.json()["decision_id"]
+    with pytest.raises(LookupError) as raised:
+        TestClient(app).get("/guarded/x")
+    assert vars(raised.value)["aiguard_decision_id"] == recorder.events[-1].decision_id
+
+
+def test_an_exception_after_the_client_hung_up_is_not_answered():
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if (await receive())["type"] == "http.disconnect":
+            raise ConnectionError
+
+    async def leaving() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        raise AssertionError
+
+    messages: Any = iter([{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}])
+    middleware, recorder = guarded(app)
+    with pytest.raises(ConnectionError):
+        asyncio.run(middleware(http_scope(method="GET"), leaving, send))
+    assert not recorder.events
 
 
 def test_an_application_that_catches_the_end_of_its_response_cannot_send_another():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
-from typing import Final
+from typing import Final, NoReturn
 
 from aiguard.asgi.messages import Application, Message, Receive, Scope, Send, answer, commit, looked_at, on_record
 from aiguard.errors import Blocked, MalformedInput
@@ -20,7 +21,18 @@ from aiguard.middleware.heads import (
     response_head,
     scrubbed_request,
 )
-from aiguard.middleware.records import Unheard, What, bare, broken, decided, refused, scrubbed, too_slow, unreadable
+from aiguard.middleware.records import (
+    Unheard,
+    What,
+    bare,
+    broke_down,
+    broken,
+    decided,
+    refused,
+    scrubbed,
+    too_slow,
+    unreadable,
+)
 from aiguard.middleware.table import Plan
 from aiguard.policy.routes import RouteRule
 
@@ -53,9 +65,14 @@ class HttpExchange:
         self._done = False
         self._refusal: Blocked | None = None
         self._answered = False
+        self._gone = False
 
     async def run(self) -> None:
-        """Serve the request; a refusal is answered, or ends a response that has begun by being raised."""
+        """Serve the request; a refusal is answered, or ends a response that has begun by being raised.
+
+        An exception of the application is raised again, but answered first where nothing was: what stands around the
+        middleware may know it, and what that would say of it nobody would look at.
+        """
         refusal: Blocked | None = None
         try:
             receive = await self._ahead()
@@ -68,14 +85,36 @@ class HttpExchange:
             return
         failure: BaseException | None = None
         try:
-            await self._app(self._scope, receive, self._sending if self._watches else self._send)
+            await self._app(self._scope, self._hearing(receive), self._sending if self._watches else self._send)
         except BaseException as error:  # noqa: BLE001 - raised again below, or it follows from our refusal
             failure = error
         self._abandon(failure)
-        if failure is not None and not (self._refusal is not None and isinstance(failure, Exception)):
+        if isinstance(failure, Exception) and self._refusal is None and self._plan.response is not None:
+            await self._cover(failure)
+        elif failure is not None and not (self._refusal is not None and isinstance(failure, Exception)):
             raise failure
         if self._refusal is not None and not self._answered:
             raise bare(self._refusal)
+
+    def _hearing(self, receive: Receive) -> Receive:
+        """``receive``, and a note of the client's going away."""
+
+        async def hearing() -> Message:
+            message = await receive()
+            self._gone = self._gone or message["type"] == "http.disconnect"
+            return message
+
+        return hearing
+
+    async def _cover(self, failure: Exception) -> NoReturn:
+        """Answer an exception of the application with its decision's id and no word of it, and raise it again."""
+        if not self._started and not self._gone:
+            refusal = broke_down(self._guard)
+            with contextlib.suppress(AttributeError, TypeError):
+                failure.aiguard_decision_id = refusal.decision_id  # type: ignore[attr-defined]
+            with contextlib.suppress(OSError):  # the client may have hung up meanwhile
+                await self._refuse(refusal, "response")
+        raise failure
 
     # --- the request --------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ class Mount(Generic[ApplicationT]):
     def __init__(
         self,
         app: ApplicationT,
+        /,
         *,
         guard: Guard | None = None,
         rules: Sequence[RouteRule | Mapping[str, Any]] = (),

@@ -91,6 +91,12 @@ def held_back(guard: Guard, what: What, types: tuple[str, ...]) -> Blocked:
     return ContentBlocked(decision) if what == "request" else OutputBlocked(decision)
 
 
+def broke_down(guard: Guard) -> Blocked:
+    """What is answered where the application raised an exception and had not answered itself."""
+    detail = "the application broke down before it answered; what it says of that is in its log"
+    return OutputBlocked(_blocked(guard, "response", "response.failed", detail, 500))
+
+
 def too_slow(guard: Guard, seconds: int) -> Blocked:
     """The refusal of a request's body that does not arrive in time."""
     detail = f"the body did not arrive within {seconds} s"
