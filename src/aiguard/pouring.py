@@ -1,13 +1,16 @@
 """The drivers of a streamed answer, sync and async: iterators that pull, so nothing is read ahead of its reader.
 
 They decide nothing. However an iteration ends (its end, a refusal, an exception, ``close``, garbage collection) the connection is
-let go and the outcome is on record once. Closing from another thread, while a read is waiting, is for that read to record.
+let go and the outcome is on record once. After that it has nothing more to give, also to a read that was waiting while another
+thread or task closed it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Generator, Iterator
+from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
 from aiguard.drivers import Hands, advance, asettled, settled
@@ -32,20 +35,36 @@ class _Pour:
         self._over = False
         self._handed = False
         self._closed = False
+        self._turn = threading.RLock()
+        """Held while the stages go on: who closes waits for that, which is no wait for anything but a scan."""
         self._effect: Any = next(flow)
 
     def _step(self, value: Any = None, error: BaseException | None = None) -> None:
         """Give the stages what their effect came to, and take the next one; raises what they end in."""
-        try:
-            effect, refusal = advance(self._flow, value, error)
-        except BaseException:
-            self._over = True
-            raise
-        if refusal is not None:
-            self._over = True
-            raise refusal.with_traceback(None) from None
-        self._effect = effect
-        self._over = isinstance(effect, Delivered)
+        with self._turn:
+            if self._over:  # closed while the effect was carried out
+                if error is not None:
+                    raise error
+                return
+            try:
+                effect, refusal = advance(self._flow, value, error)
+            except BaseException:
+                self._over = True
+                raise
+            if refusal is not None:
+                self._over = True
+                raise refusal.with_traceback(None) from None
+            self._effect = effect
+            self._over = isinstance(effect, Delivered)
+
+    def _commit(self, effect: Commit) -> Future[None]:
+        with self._turn:
+            if self._over:  # who closed it has done this too
+                done: Future[None] = Future()
+                done.set_result(None)
+                return done
+            self._effect = None
+            return self._hands.recorder.commit(effect.records)
 
     def _due(self) -> bool:
         """Whether something is to be handed over now."""
@@ -54,12 +73,15 @@ class _Pour:
 
     def _abandon(self) -> None:
         """Nobody reads any more. If the outcome is still open, it is put on record, and nobody waits for that."""
-        if self._over:
-            return
-        self._over = True
-        self._flow.close()
-        if not self._trail.ended:
-            self._hands.recorder.commit([self._trail.aborted()])
+        with self._turn:
+            if self._over:
+                return
+            self._over = True
+            self._flow.close()
+            if not self._trail.ended:
+                self._hands.recorder.commit([self._trail.aborted()])
+            elif isinstance(self._effect, Commit):  # a task was cancelled between the stages' wish and its fulfilment
+                self._hands.recorder.commit(self._effect.records)
 
     def __del__(self) -> None:
         if not getattr(self, "_over", True):
@@ -84,9 +106,9 @@ class Pour(_Pour, Iterator[Item]):
                     match self._effect:
                         case Receive():
                             value = next(self._chunks, None)
-                        case Commit(records=records, wait=wait):
-                            pending = self._hands.recorder.commit(records)
-                            if wait:
+                        case Commit() as effect:
+                            pending = self._commit(effect)
+                            if effect.wait:
                                 settled(pending, self._hands.store_timeout)
                 except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
                     error = raised
@@ -135,9 +157,9 @@ class AsyncPour(_Pour, AsyncIterator[Item]):
                     match self._effect:
                         case Receive():
                             value = await anext(self._chunks, None)
-                        case Commit(records=records, wait=wait):
-                            pending = self._hands.recorder.commit(records)
-                            if wait:
+                        case Commit() as effect:
+                            pending = self._commit(effect)
+                            if effect.wait:
                                 await asettled(pending, self._hands.store_timeout)
                 except BaseException as raised:  # noqa: BLE001 - thrown into the stages, which decide
                     error = raised
@@ -160,7 +182,10 @@ class AsyncPour(_Pour, AsyncIterator[Item]):
     async def aclose(self) -> None:
         """Stop reading. The connection is let go, and on record is what was delivered."""
         try:
-            self._abandon()
+            if self._offload:
+                await asyncio.to_thread(self._abandon)
+            else:
+                self._abandon()
         finally:
             await self._let_go()
 

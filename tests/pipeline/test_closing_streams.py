@@ -1,0 +1,182 @@
+"""Closing a streamed answer: at any time, from anywhere, and what happens to it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.support.guards import JANE, make_guard
+
+from aiguard.pouring import Pour
+from aiguard.types import Finding
+
+ENDS = {"exchange.completed", "exchange.aborted", "exchange.failed", "output.blocked"}
+
+
+def within_seconds(work: Callable[[], Any]) -> Any:
+    """What ``work`` returns; a failure where it does not come back."""
+    done: list[Any] = []
+    thread = threading.Thread(target=lambda: done.append(work()), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert done, "it did not come back"
+    return done[0]
+
+
+def words(*_: Any, **__: Any) -> Iterator[str]:
+    while True:
+        yield "some words and more words "
+
+
+async def words_later(*_: Any, **__: Any) -> AsyncIterator[str]:
+    for piece in words():
+        yield piece
+
+
+def test_a_stream_that_was_closed_gives_nothing_more() -> None:
+    guard, recorder = make_guard()
+    with guard.acting_as(JANE, scope="support:reply"):
+        stream = guard.stream(words, "hello", model="local:small")
+        assert next(stream)
+        stream.close()
+        assert within_seconds(lambda: next(stream, "the end")) == "the end"
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+def test_an_async_stream_that_was_closed_gives_nothing_more() -> None:
+    guard, recorder = make_guard()
+
+    async def read() -> Any:
+        with guard.acting_as(JANE, scope="support:reply"):
+            stream = await guard.astream(words_later, "hello", model="local:small")
+            assert await anext(stream)
+            await stream.aclose()
+            return await anext(stream, "the end")
+
+    assert within_seconds(lambda: asyncio.run(read())) == "the end"
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+class Arriving:
+    """Pieces that arrive when they are let, whoever has closed what."""
+
+    def __init__(self, raises: Exception | None = None) -> None:
+        self.asked = threading.Event()
+        self.let = threading.Event()
+        self._raises = raises
+        self._first = True
+
+    def __iter__(self) -> Arriving:
+        return self
+
+    def __aiter__(self) -> Arriving:
+        return self
+
+    def __next__(self) -> str:
+        if not self._first:
+            self.asked.set()
+            assert self.let.wait(10)
+            if self._raises is not None:
+                raise self._raises
+        self._first = False
+        return "some words and more words "
+
+    async def __anext__(self) -> str:
+        return await asyncio.to_thread(self.__next__)
+
+
+def closing_meanwhile(stream: Pour[str], arriving: Arriving) -> threading.Thread:
+    """A thread that closes ``stream`` once it is being read, and lets the read go on after that."""
+
+    def close() -> None:
+        assert arriving.asked.wait(10)
+        stream.close()
+        arriving.let.set()
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    return thread
+
+
+def test_a_read_that_waits_while_another_thread_closes_the_stream_comes_to_its_end() -> None:
+    guard, recorder = make_guard()
+    arriving = Arriving()
+    with guard.acting_as(JANE, scope="support:reply"):
+        stream = guard.stream(lambda *_, **__: arriving, "hello", model="local:small")
+        assert next(stream)
+        closer = closing_meanwhile(stream, arriving)
+        assert within_seconds(lambda: next(stream, "the end")) == "the end"
+        closer.join()
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+def test_what_such_a_read_meets_comes_out_of_it() -> None:
+    guard, recorder = make_guard()
+    arriving = Arriving(OSError("the connection was closed"))
+    with guard.acting_as(JANE, scope="support:reply"):
+        stream = guard.stream(lambda *_, **__: arriving, "hello", model="local:small")
+        assert next(stream)
+        closer = closing_meanwhile(stream, arriving)
+        with pytest.raises(OSError, match="was closed"):
+            next(stream)
+        closer.join()
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+def test_a_read_that_waits_while_another_task_closes_the_stream_comes_to_its_end() -> None:
+    guard, recorder = make_guard()
+    arriving = Arriving()
+
+    async def read() -> Any:
+        with guard.acting_as(JANE, scope="support:reply"):
+            stream = await guard.astream(lambda *_, **__: arriving, "hello", model="local:small")
+            assert await anext(stream)
+            reading = asyncio.ensure_future(anext(stream, "the end"))
+            await asyncio.to_thread(arriving.asked.wait, 10)
+            await stream.aclose()
+            arriving.let.set()
+            return await reading
+
+    assert within_seconds(lambda: asyncio.run(read())) == "the end"
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+class _Slow:
+    """Takes its time over the answer, as a language model does, and finds nothing."""
+
+    types: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.busy = threading.Event()
+        self.done = threading.Event()
+
+    def detect(self, text: str, *, context: str = "") -> list[Finding]:
+        if "answer" in text:
+            self.busy.set()
+            assert self.done.wait(10)
+        return []
+
+
+def test_a_task_that_is_cancelled_in_the_middle_of_a_scan_leaves_one_outcome() -> None:
+    slow = _Slow()
+    guard, recorder = make_guard(detector=slow)
+
+    async def answers(*_: Any, **__: Any) -> AsyncIterator[str]:
+        yield "the answer"
+
+    async def read() -> None:
+        with guard.acting_as(JANE, scope="support:reply"):
+            stream = await guard.astream(answers, "hello", model="local:small")
+            reading = asyncio.ensure_future(anext(stream))
+            await asyncio.to_thread(slow.busy.wait, 10)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            threading.Timer(0.05, slow.done.set).start()
+            await stream.aclose()
+
+    asyncio.run(read())
+    assert len([type for type in recorder.types() if type in ENDS]) == 1
