@@ -79,6 +79,9 @@ class Decision:
     id: str = field(default_factory=lambda: new_id("agd"))
     policy_hash: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "effect", Effect(self.effect))  # "block" said as a text blocks too
+
     @classmethod
     def allow(cls, detail: str = "allowed", *, code: str = "allowed") -> Decision:
         """An authoriser's yes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aiguard.types import Actor, Decision, Effect, Reason, Stage
+from aiguard.types import Actor, Decision, Effect, Reason, Stage, new_id
 
 Authoriser = Callable[[Actor, str], Decision]
 """Answers whether ``actor`` may use ``scope``. Raising, or answering anything but a Decision, is a refusal."""
@@ -18,10 +18,10 @@ def has_scope(actor: Actor, scope: str) -> Decision:
 
 
 def decide_access(actor: Actor | None, scope: str, authoriser: Authoriser, *, policy_hash: str) -> Decision:
-    """The decision of stage 1, failing closed.
+    """The decision of stage 1, failing closed, under an id of its own whatever the authoriser's answer has.
 
     Nobody signed in is a refusal with status 401; an authoriser that raises, or that answers with anything but a
-    :class:`Decision` (a plain ``True`` included), is a refusal with status 403.
+    :class:`Decision` (a plain ``True`` included), is a refusal with status 503.
     """
     if actor is None:
         reason = Reason(code="actor.missing", detail=f"sign in first; this needs the scope {scope}", status=401)
@@ -35,7 +35,7 @@ def decide_access(actor: Actor | None, scope: str, authoriser: Authoriser, *, po
         detail = f"the authoriser must return a Decision, not {type(answer).__name__}"
         reason = Reason(code="authoriser.invalid", detail=detail, status=503)
         return Decision(effect=Effect.BLOCK, reasons=(reason,), stage=Stage.ADMIT, policy_hash=policy_hash)
-    return answer.with_(stage=Stage.ADMIT, policy_hash=policy_hash)
+    return answer.with_(id=new_id("agd"), stage=Stage.ADMIT, policy_hash=policy_hash)
 
 
 def checked_actor(actor: object) -> Actor | None:
