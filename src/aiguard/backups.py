@@ -28,7 +28,8 @@ from aiguard.db.failures import as_store_error
 from aiguard.db.mapping import Sealing
 from aiguard.db.schema import check
 from aiguard.errors import ConfigurationError, IntegrityError, StoreError
-from aiguard.store import Artifact, DataKeyRow, KeyDestroyed, KeyStore, SubjectKeyRing, VaultEntry
+from aiguard.store import Artifact, DataKeyRow, KeyDestroyed, KeyStore, KnownKeyStore, SubjectKeyRing, VaultEntry
+from aiguard.store.keystore import IDENTITY
 from aiguard.store.tables import artifact_aad
 from aiguard.store.vault import entry_aad
 from aiguard.types import HOUR_KEYS, AuditRecord, hour_key, new_id
@@ -149,6 +150,12 @@ def restore_check(path: Path, keyring: SubjectKeyRing, *, now: datetime) -> Rest
 
 def _check_data(connection: Connection, keyring: SubjectKeyRing, now: datetime) -> Restorable:
     problems: list[str] = []
+    known, carried = (
+        connection.execute(select(KnownKeyStore.identity)).scalar_one_or_none(),
+        cast("KeyStore", keyring.store).identity(),
+    )
+    if known is not None and known != carried:
+        problems.append("its keys are in another key store than the one at hand: check AIGUARD_KEY_STORE_URL")
     size = connection.execute(select(func.sum(AuditLog.size))).scalar_one()
     last = connection.execute(select(func.max(AuditEvent.seq))).scalar_one()
     if last is not None and size != last + 1:
@@ -179,7 +186,12 @@ def _check_keys(connection: Connection, keyring: SubjectKeyRing, now: datetime) 
         raise ConfigurationError("The file is no backup of aiguard's: it has neither artifacts nor keys.")
     problems: list[str] = []
     rows = opened = erased = over = 0
+    carried = cast("KeyStore", keyring.store).identity()
     for row in _rows(connection, cast("Table", DataKeyRow.__table__)):
+        if row["lookup"] == IDENTITY:
+            if carried is not None and row["key_id"].hex() != carried:
+                problems.append("it is a backup of another key store than the one at hand")
+            continue
         rows += 1
         if row["lookup"].startswith(HOUR_KEYS) and row["lookup"] < hour_key("crypto-shred", now):
             over += 1  # the next run destroys it again, before anybody could need it
@@ -233,7 +245,7 @@ def _copy(source: Path, target: Path, part: Part) -> int:
         copy.execute("VACUUM")
         if lines := [row[0] for row in copy.execute("PRAGMA integrity_check") if row[0] != "ok"]:
             raise StoreError(f"Nothing was backed up: SQLite says of the copy: {lines[0][:200]}")
-        counted = "aiguard_artifacts" if part == "data" else KEYS
+        counted = "aiguard_artifacts" if part == "data" else f"{KEYS} WHERE lookup != '{IDENTITY}'"
         return int(copy.execute(f"SELECT count(*) FROM {counted}").fetchone()[0])  # noqa: S608 - names of ours
 
 

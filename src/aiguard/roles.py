@@ -55,6 +55,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "vault_requests": "SELECT, INSERT, UPDATE, DELETE",
             "service_tokens": "SELECT, UPDATE (last_used_at)",
             "data_keys": _APPEND,
+            "key_store": _APPEND,
         },
         RETENTION: {
             **_LOG,
@@ -69,6 +70,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "vault": "SELECT, DELETE",
             "vault_requests": "SELECT, DELETE",
             "data_keys": "SELECT, INSERT, DELETE",
+            "key_store": "SELECT",
             "holds": "SELECT, INSERT, UPDATE",
             "retention_latch": "SELECT, UPDATE",
             "job_runs": "SELECT, INSERT, UPDATE, DELETE",

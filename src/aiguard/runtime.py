@@ -28,7 +28,7 @@ from aiguard.redact import redact
 from aiguard.retention.ticker import Ticker
 from aiguard.scan import Recognizer
 from aiguard.settings import Settings
-from aiguard.store import KeyStore, KeyWrapper, SubjectKeyRing
+from aiguard.store import KeyStore, KeyWrapper, SubjectKeyRing, belonging
 from aiguard.store.keysource import check_wrapper, key_wrapper, master_keys
 from aiguard.types import Clock, Detector, Finding, utc_now
 
@@ -86,11 +86,14 @@ def open_guard(
         key_store = cast("KeyStore", keys.store)
         if settings.environment.relaxed:
             upgrade(engine)  # development and test need no extra step; elsewhere a person runs the migration
+            belonging.require_own_store(engine, key_store)
             key_store.prepare()
         else:
             check(engine)
+            belonging.require_own_store(engine, key_store)
             key_store.check()
         require_own_keys(keys)
+        belonging.bind(engine, key_store, clock())
         policy_loaded(engine, keys, policy.hash, environment=str(settings.environment), now=clock())
         writer = Writer(
             engine,
@@ -167,10 +170,12 @@ def ticker_of(
 
 
 @contextmanager
-def open_evidence(settings: Settings, *, any_keys: bool = False) -> Iterator[tuple[Engine, SubjectKeyRing]]:
+def open_evidence(
+    settings: Settings, *, any_keys: bool = False, own_store: bool = True
+) -> Iterator[tuple[Engine, SubjectKeyRing]]:
     """The database that settings name, at the right revision, and the keys that open it: for what is no web application.
 
-    With ``any_keys`` the master keys may be another database's, to say which are missing.
+    With ``any_keys`` the master keys may be another database's, to say which are missing; without ``own_store`` the key store may be.
     """
     engine = make_engine(settings.database_url, create=False, schema=settings.database_schema)
     try:
@@ -179,7 +184,9 @@ def open_evidence(settings: Settings, *, any_keys: bool = False) -> Iterator[tup
         keyring = open_keys(settings, engine)
         key_store = cast("KeyStore", keyring.store)
         try:
-            key_store.check()
+            if own_store:
+                belonging.require_own_store(engine, key_store)
+                key_store.check()
             if not any_keys:
                 require_own_keys(keyring)
             yield engine, keyring
@@ -268,4 +275,5 @@ def open_key_store(settings: Settings, engine: Engine) -> KeyStore:
     """Where people's wrapped keys are: the database of ``AIGUARD_KEY_STORE_URL``, or the evidence database."""
     if settings.key_store is None or settings.key_store == settings.database:
         return KeyStore(engine, apart=False)
-    return KeyStore(make_engine(settings.key_store), apart=True)
+    engine = make_engine(settings.key_store, create=settings.environment.relaxed, setting="AIGUARD_KEY_STORE_URL")
+    return KeyStore(engine, apart=True)

@@ -98,6 +98,16 @@ def test_restored_data_and_keys_work_again(guard, state, monkeypatch):
     again.close()
 
 
+def test_a_backup_that_belongs_with_another_key_store_is_not_said_to_open_for_nobody(guard, state, monkeypatch):
+    talk(guard, SENT)
+    run("db", "backup", "b.db")
+    run("db", "backup", "k.db", "--part", "keys")
+    monkeypatch.setenv("AIGUARD_DATABASE_URL", f"sqlite:///{state}/other.db")
+    guard_here().close()
+    assert "another key store" in run("db", "restore-check", "b.db", code=1).output
+    assert "another key store" in run("db", "restore-check", "k.db", code=1).output
+
+
 def test_a_backup_never_replaces_a_file(guard, state):
     (state / "b.db").write_text("precious")
     assert "already" in run("db", "backup", "b.db", code=1).output

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def evidence(*, any_keys: bool = False) -> Iterator[tuple[Engine, SubjectKeyRing]]:
+def evidence(*, any_keys: bool = False, own_store: bool = True) -> Iterator[tuple[Engine, SubjectKeyRing]]:
     """The database that settings name, at the right revision, and the keys that open it (:func:`aiguard.runtime.open_evidence`)."""
     from aiguard.runtime import open_evidence  # wires every room, which `db upgrade` does not need
 
-    with open_evidence(current_settings(), any_keys=any_keys) as opened:
+    with open_evidence(current_settings(), any_keys=any_keys, own_store=own_store) as opened:
         yield opened
 
 
@@ -46,10 +46,13 @@ def database() -> None:
 @database.command()
 def upgrade() -> None:
     """Bring the database to the revision that this version needs. Safe to run from several machines at once."""
+    from aiguard.store.belonging import require_own_store
+
     with _opened(create=True) as (engine, key_store):
         before = current_revision(engine)
         now = db.upgrade(engine)
         out(f"the database is at revision {now}")
+        require_own_store(engine, key_store)
         if key_store.apart:
             key_store.prepare()
             out("the key store is ready")
@@ -60,9 +63,12 @@ def upgrade() -> None:
 
 @database.command()
 def check() -> None:
-    """Exit with 0 when the database is at the revision that this version needs, else say what to do."""
+    """Exit with 0 when the database is at the revision that this version needs and its key store is at hand, else say what to do."""
+    from aiguard.store.belonging import require_own_store
+
     with _opened(create=False) as (engine, key_store):
         db.check(engine)
+        require_own_store(engine, key_store)
         key_store.check()
         out("the database is at the revision that this version needs")
 
@@ -181,7 +187,9 @@ def _opened(*, create: bool) -> Iterator[tuple[Engine, KeyStore]]:
     key_store = KeyStore(engine, apart=False)
     try:
         if settings.key_store is not None and settings.key_store != settings.database:
-            key_store = KeyStore(db.make_engine(settings.key_store, create=create), apart=True)
+            key_store = KeyStore(
+                db.make_engine(settings.key_store, create=create, setting="AIGUARD_KEY_STORE_URL"), apart=True
+            )
         yield engine, key_store
     finally:
         key_store.close()

@@ -134,6 +134,37 @@ def rewrap(*, as_data: bool) -> None:
         err("warning: the key store was being read, so its write-ahead log still holds old pages; run this again")
 
 
+@keys.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def adopt(*, yes: bool) -> None:
+    """Go on with the key store at hand, where the one that held the keys is lost for good.
+
+    What only the lost one opens can never be read again, and everybody is somebody new.
+    """
+    from aiguard.audit.events import ADMIN_ACTED
+    from aiguard.runtime import require_own_keys
+    from aiguard.store import belonging
+
+    with evidence(any_keys=True, own_store=False) as (engine, ring):
+        key_store = key_store_of(ring)
+        key_store.prepare()
+        require_own_keys(ring)
+        known, carried = belonging.known_identity(engine), key_store.identity()
+        if known is not None and known == carried:
+            out("the key store at hand is the one that the data belongs with; nothing to do")
+            return
+        if not yes:
+            click.confirm("Give up the key store that the data belongs with, for good?", abort=True)
+        identity = belonging.adopt(engine, key_store, utc_now())
+        payload: dict[str, object] = {
+            "act": "keys.adopt",
+            "before": f"store:{known or 'unknown'}",
+            "after": f"store:{identity}",
+        }
+        _tell(engine, ring, ADMIN_ACTED, payload)
+    out(f"the data belongs with the key store {identity[:8]} from now on; restart every process")
+
+
 def _tell(engine: Engine, ring: KeyRing, type: str, payload: dict[str, object]) -> None:
     from aiguard.audit import append
     from aiguard.db import writing

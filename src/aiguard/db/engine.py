@@ -50,7 +50,12 @@ _TURN_SECONDS = 0.001
 
 
 def make_engine(
-    url: str | URL, *, lock_timeout: float = LOCK_TIMEOUT, create: bool = True, schema: str | None = None
+    url: str | URL,
+    *,
+    lock_timeout: float = LOCK_TIMEOUT,
+    create: bool = True,
+    schema: str | None = None,
+    setting: str = "AIGUARD_DATABASE_URL",
 ) -> Engine:
     """An engine for ``sqlite:///path`` or ``postgresql://…``.
 
@@ -59,6 +64,7 @@ def make_engine(
         lock_timeout: seconds to wait for another connection's lock.
         create: make the SQLite file when there is none. Without it a missing file is a :class:`SettingsError`.
         schema: the PostgreSQL schema that our tables are in; by default the connection's own.
+        setting: where the URL comes from, for messages.
 
     Raises:
         SettingsError: the URL cannot be read, names another database, is in memory, or its directory cannot be made.
@@ -68,16 +74,16 @@ def make_engine(
         parsed = make_url(url)
     except ArgumentError:
         raise SettingsError(
-            "The database URL cannot be read; write sqlite:///path/to/file.db or postgresql://…"
+            f"The URL in {setting} cannot be read; write sqlite:///path/to/file.db or postgresql://…"
         ) from None
     backend = parsed.get_backend_name()
     _check_schema(schema, backend)
     if backend == "sqlite":
-        return _sqlite(parsed, lock_timeout, create=create)
+        return _sqlite(parsed, lock_timeout, create=create, setting=setting)
     if backend == "postgresql":
         engine = _postgresql(parsed, lock_timeout)
         return engine if schema is None else engine.execution_options(**{SCHEMA_OPTION: schema})
-    raise SettingsError(f"The database {backend!r} is not supported; use sqlite:///… or postgresql://…")
+    raise SettingsError(f"The database {backend!r} of {setting} is not supported; use sqlite:///… or postgresql://…")
 
 
 def adopt(
@@ -239,7 +245,7 @@ def _lock_timeout(engine: Engine) -> float:
     return float(engine.get_execution_options().get("aiguard_lock_timeout", LOCK_TIMEOUT))
 
 
-def _sqlite(url: URL, lock_timeout: float, *, create: bool) -> Engine:
+def _sqlite(url: URL, lock_timeout: float, *, create: bool, setting: str) -> Engine:
     database = url.database
     if not database or database == ":memory:" or "mode=memory" in database or "mode" in url.query:
         if url.query.get("mode") != "ro":
@@ -247,7 +253,7 @@ def _sqlite(url: URL, lock_timeout: float, *, create: bool) -> Engine:
                 "The database must be a file, or its evidence dies with the process: sqlite:///path/to/file.db"
             )
     elif not database.startswith("file:"):
-        _ensure_file(Path(database), create=create)
+        _ensure_file(Path(database), create=create, setting=setting)
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -320,13 +326,11 @@ def _use_wal(cursor: sqlite3.Cursor, lock_timeout: float) -> None:
         time.sleep(0.01)
 
 
-def _ensure_file(path: Path, *, create: bool) -> None:
+def _ensure_file(path: Path, *, create: bool, setting: str) -> None:
     """Create the file with mode 0600 and missing directories with mode 0700. What exists is left as it is."""
     if not create:
         if not path.exists():
-            raise SettingsError(
-                f"There is no database at {path}; check AIGUARD_DATABASE_URL or run `aiguard db upgrade`."
-            )
+            raise SettingsError(f"There is no database at {path}; check {setting} or run `aiguard db upgrade`.")
         return
     try:
         _make_directories(path.parent)

@@ -7,7 +7,8 @@ owner and a time to go.
 What is about a person is sealed with that person's own key, and the key is kept where the data is not (or can be). Destroying
 it is what erases.
 
-``keys`` seals and names, ``datakeys`` are people's keys and ``keystore`` is where they are; ``tables`` is the artifact's
+``keys`` seals and names, ``datakeys`` are people's keys and ``keystore`` is where they are, ``belonging`` knows whether it is
+the right one; ``tables`` is the artifact's
 row, ``vault`` the token's, ``read`` reads them back.
 """
 
@@ -19,6 +20,7 @@ from typing import Final
 
 from aiguard.db.mapping import Mapper
 from aiguard.store import tables, vault
+from aiguard.store.belonging import KnownKeyStore
 from aiguard.store.datakeys import DataKey, DataKeyStore, KeyDestroyed, KeyWrapper, SubjectKeyRing
 from aiguard.store.keys import MasterKeyRing, load_or_create_key_file, parse_key
 from aiguard.store.keystore import DataKeyRow, KeyStore
@@ -41,6 +43,7 @@ __all__ = [
     "KeyDestroyed",
     "KeyStore",
     "KeyWrapper",
+    "KnownKeyStore",
     "MasterKeyRing",
     "OpenedEntry",
     "Request",

@@ -156,6 +156,15 @@ def hour_key_id(ciphertext: bytes) -> bytes | None:
     return ciphertext[1:_HEADER_BYTES] if ciphertext[:1] == _SHARED else None
 
 
+def key_ids(start: bytes) -> list[bytes]:
+    """The ids of the keys in a key store that a sealed value needs, from its first 17 bytes; none where a master key opens it."""
+    if start[:1] == _VERSION:
+        return [start[1:_HEADER_BYTES]]
+    if start[:1] != _SHARED:
+        return []
+    return [id for id in (start[1:_HEADER_BYTES], start[_HEADER_BYTES:_SHARED_HEADER_BYTES]) if id != _NOBODY]
+
+
 def _expand(key: bytes, purpose: bytes) -> bytes:
     return hmac.digest(key, b"aiguard/2/" + purpose + b"\x01", "sha256")
 

@@ -29,6 +29,10 @@ BATCH: Final = 400
 """Keys of one statement: SQLite takes 999 parameters in the oldest version that is supported."""
 
 
+IDENTITY: Final = "store/identity"
+"""Under this lookup stands the key store's identity: a row without a key, whose key id is 16 random bytes."""
+
+
 class DataKeyRow(Base):
     """A person's key, wrapped, or an hour's. ``lookup`` is a keyed pseudonym that stands in no other table, or the hour."""
 
@@ -45,6 +49,8 @@ class DataKeyRow(Base):
 
 
 _KEYS: Final = cast("Table", DataKeyRow.__table__)
+A_KEY: Final = _KEYS.c.lookup != IDENTITY
+"""Which rows are keys."""
 
 
 class KeyStore:
@@ -83,6 +89,35 @@ class KeyStore:
             there = inspect(connection).has_table(_KEYS.name)
         if not there:
             raise SchemaRevisionError("The key store has no table for keys; run `aiguard db upgrade`.")
+
+    def identity(self) -> str | None:
+        """What tells this key store from any other; None where it carries nothing yet, or has no table."""
+        with _told("read"), reading(self.engine) as connection:
+            if not inspect(connection).has_table(_KEYS.name):
+                return None
+            found = connection.execute(select(_KEYS.c.key_id).where(_KEYS.c.lookup == IDENTITY)).scalar_one_or_none()
+        return None if found is None else bytes(found).hex()
+
+    def carry(self, identity: str, now: datetime) -> str:
+        """Carry this identity from now on, unless there is one already; the one that it carries."""
+        self.add([WrappedKey(lookup=IDENTITY, key_id=bytes.fromhex(identity), wrapped=b"", kek="", created_at=now)])
+        carried = self.identity()
+        assert carried is not None
+        return carried
+
+    def holds_any(self, key_ids: Collection[bytes]) -> bool:
+        """Whether one of these keys is here; also without a table."""
+        wanted = sorted(key_ids)
+        with _told("read"), reading(self.engine) as connection:
+            if not inspect(connection).has_table(_KEYS.name):
+                return False
+            return any(
+                connection.execute(
+                    select(_KEYS.c.key_id).where(_KEYS.c.key_id.in_(wanted[start : start + BATCH])).limit(1)
+                ).first()
+                is not None
+                for start in range(0, len(wanted), BATCH)
+            )
 
     def by_lookup(self, lookups: Collection[str]) -> Mapping[str, WrappedKey]:
         """Those that exist."""
@@ -136,7 +171,7 @@ class KeyStore:
     def counts(self) -> Mapping[str, int]:
         """How many keys each key-encryption key wraps."""
         with _told("read"), reading(self.engine) as connection:
-            rows = connection.execute(select(_KEYS.c.kek, func.count()).group_by(_KEYS.c.kek))
+            rows = connection.execute(select(_KEYS.c.kek, func.count()).where(A_KEY).group_by(_KEYS.c.kek))
             return {str(row[0]): int(row[1]) for row in rows}
 
     def knows(self, keks: Collection[str]) -> bool:
@@ -145,7 +180,7 @@ class KeyStore:
         with _told("read"), reading(self.engine) as connection:
             if connection.execute(ours).first() is not None:
                 return True
-            return connection.execute(select(_KEYS.c.kek).limit(1)).first() is None
+            return connection.execute(select(_KEYS.c.kek).where(A_KEY).limit(1)).first() is None
 
     def rewrap(self, wrapper: KeyWrapper, *, progress: Callable[[int], None] | None = None) -> int:
         """Wrap every key with the newest key-encryption key; how many were not.
@@ -168,7 +203,7 @@ class KeyStore:
 
     def _outdated(self, kek: str) -> Sequence[WrappedKey]:
         with _told("read"), reading(self.engine) as connection:
-            rows = connection.execute(select(_KEYS).where(_KEYS.c.kek != kek).limit(BATCH)).mappings().all()
+            rows = connection.execute(select(_KEYS).where(_KEYS.c.kek != kek, A_KEY).limit(BATCH)).mappings().all()
         return [WrappedKey(**row) for row in rows]
 
 
