@@ -9,7 +9,7 @@ import pytest
 from aiguard.identity import decide_access
 from aiguard.types import Actor, Decision, Effect
 
-JANE = Actor(id="jane", scopes={"support:reply"})
+JANE = Actor(id="jane", scopes=frozenset({"support:reply"}))
 
 
 def decide(answer: Any) -> Decision:
