@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiguard.audit.tables import LEAF_VERSION, commitment, leaf_of, payload_aad
+from aiguard.db.base import utc_text
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = ("actor", "decision_id", "id", "log", "parent_id", "policy_hash", "resource", "subject", "tenant", "type")
@@ -23,6 +24,7 @@ def test_a_leaf_is_canonical_json(row, writer, commit):
         "ts": row["at"].isoformat(timespec="microseconds"),
         "commit": commit,
     }
+    row = {**row, "at": utc_text(row["at"])}
     assert leaf_of(row, writer=writer, commit=commit) == rfc8785.dumps(said)
 
 

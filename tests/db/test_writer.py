@@ -156,8 +156,8 @@ def in_a_crowd(writer, sizes):
 
 def test_who_was_just_answered_in_a_crowd_is_waited_for(make_writer, monkeypatch):
     writer = make_writer(timeout=60.0)
-    monkeypatch.setattr("aiguard.db.writer.GATHER_LIMIT", 60)
-    monkeypatch.setattr("aiguard.db.writer.GATHER_SHARE", 1e9)
+    monkeypatch.setattr("aiguard.db.waiting.GATHER_LIMIT", 60)
+    monkeypatch.setattr("aiguard.db.waiting.GATHER_SHARE", 1e9)
     sizes = sizes_of(writer, monkeypatch)
     others = in_a_crowd(writer, sizes)
     for future in [*others, writer.commit([r.event()])]:
@@ -175,8 +175,8 @@ def test_who_does_not_come_back_is_not_waited_for_long(make_writer, monkeypatch)
 
 def test_nobody_waits_for_a_crowd_who_is_alone(make_writer, monkeypatch):
     writer = make_writer(timeout=60.0)
-    monkeypatch.setattr("aiguard.db.writer.GATHER_LIMIT", 60)
-    monkeypatch.setattr("aiguard.db.writer.GATHER_SHARE", 1e9)
+    monkeypatch.setattr("aiguard.db.waiting.GATHER_LIMIT", 60)
+    monkeypatch.setattr("aiguard.db.waiting.GATHER_SHARE", 1e9)
     for _ in range(5):
         writer.commit([r.event()]).result(60)
 
@@ -308,11 +308,31 @@ def test_closing_does_not_wait_for_ever_for_a_dead_database(make_writer):
         assert all(isinstance(future.exception(0), StoreUnavailable) for future in futures)
 
 
-def test_the_thread_is_started_again_when_it_died(writer, outsider):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_thread_is_started_again_when_it_died(writer, outsider, monkeypatch):
     writer.commit([r.event()]).result(5)
-    writer._thread = threading.Thread(target=lambda: None)
+    died = writer._thread
+    with monkeypatch.context() as patched:
+        patched.setattr(writer._line, "_gather", lambda: 1 // 0)
+        unlucky = writer.commit([r.event()])
+        died.join(5)
     writer.commit([r.event()]).result(5)
-    assert len(r.event_ids(outsider)) == 2
+    assert unlucky.result(5) is None
+    assert len(r.event_ids(outsider)) == 3
+
+
+def test_who_learns_that_it_is_too_late_may_come_back_at_once(make_writer, outsider):
+    writer = make_writer(timeout=0.5)
+    again: list[Future[None]] = []
+    with writer._busy:
+        running = writer.commit([r.event()])
+        wait_until(lambda: writer.backlog == 0)
+        late = writer.commit([r.event()])
+        late.add_done_callback(lambda _: again.append(writer.commit([r.event()])))
+        assert isinstance(late.exception(5), StoreUnavailable)
+    wait([running])
+    wait_until(lambda: again)
+    assert again[0].result(5) is None
 
 
 def test_a_server_that_is_not_there_is_unavailable(keyring):

@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from json import encoder
 from json.encoder import encode_basestring
 from typing import Any, Final
 
 import rfc8785
 
-_ENCODE: Final[Callable[[Any], str]] = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
-).encode
+
+def _encode() -> Callable[[Any], str]:
+    usual = json.JSONEncoder(
+        sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+    )
+    make: Any = getattr(encoder, "c_make_encoder", None)
+    if make is None:
+        return usual.encode
+    # As `usual.encode` has it made anew for every call.
+    run = make(None, usual.default, encode_basestring, None, ":", ",", True, False, False)
+    return lambda value: "".join(run(value, 0))
+
+
+_ENCODE: Final = _encode()
 
 quoted: Final[Callable[[str], str]] = encode_basestring
 """One text as RFC 8785 writes it, with its quotes."""

@@ -48,9 +48,9 @@ _ADDRESS = re.compile(  # an IPv4 or IPv6 address, wherever it stands
     r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])|::|(?<![A-Za-z0-9])(?:[0-9A-Fa-f]{1,4}:){3,}[0-9A-Fa-f]"
 )
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,79}\Z")
-_PSEUDONYM = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z")
-_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
-_HASH = re.compile(r"(sha256:[0-9a-f]{64})?\Z")
+_is_pseudonym = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\Z").match
+_is_id = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z").match
+_is_hash = lru_cache(maxsize=64)(re.compile(r"(sha256:[0-9a-f]{64})?\Z").match)  # policies, of which few are in force
 
 
 class PayloadRefused(StoreError):
@@ -63,16 +63,15 @@ def check_record(record: AuditRecord) -> bytes:
         raise PayloadRefused(
             "The audit event's type is not in the catalogue; use one of aiguard.audit.CATALOGUE or `app.…`."
         )
-    for name in ("actor", "tenant", "subject"):
-        value = getattr(record, name)
-        if value and not _PSEUDONYM.match(value):
+    for name, value in (("actor", record.actor), ("tenant", record.tenant), ("subject", record.subject)):
+        if value and not _is_pseudonym(value):
             raise PayloadRefused(f"The audit event's {name} is not a pseudonym; pass KeyRing.pseudonym({name!r}, …).")
-    for name in ("id", "decision_id"):
-        if not _ID.match(getattr(record, name)):
+    for name, value in (("id", record.id), ("decision_id", record.decision_id)):
+        if not _is_id(value):
             raise PayloadRefused(f"The audit event's {name} is not an id.")
     if not _is_template(record.resource):
         raise PayloadRefused("The audit event's resource is not a feature name or a route template.")
-    if not _HASH.match(record.policy_hash):
+    if not _is_hash(record.policy_hash):
         raise PayloadRefused("The audit event's policy_hash is not `sha256:` and 64 hex digits.")
     if record.at.tzinfo is None:
         raise PayloadRefused("The audit event's time has no timezone.")
@@ -84,7 +83,7 @@ def check_record(record: AuditRecord) -> bytes:
 
 def check_payload(payload: Mapping[str, Any]) -> bytes:
     """Canonical JSON of a payload that passes, or :class:`PayloadRefused`."""
-    if not isinstance(payload, Mapping):
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         raise PayloadRefused("The audit payload is not an object.")
     try:
         _count(payload, "", 0)
@@ -125,13 +124,7 @@ def _count(value: object, key: str, depth: int) -> int:
         if SMALLEST_PLAIN <= abs(number) < NUMBER_LIMIT and not number.is_integer():
             return 1
     elif kind is dict:
-        count = 1
-        for name, inner in cast("dict[Any, object]", value).items():
-            _check_name(name)
-            count += _count(inner, name, depth + 1)
-            if count > MAX_VALUES:
-                raise _Unusual
-        return count
+        return _count_members(cast("dict[Any, object]", value), depth)
     elif kind is list or kind is tuple:
         count = 1
         for inner in cast("Sequence[object]", value):
@@ -140,6 +133,27 @@ def _count(value: object, key: str, depth: int) -> int:
                 raise _Unusual
         return count
     raise _Unusual
+
+
+def _count_members(value: dict[Any, object], depth: int) -> int:
+    """:func:`_count` of an object. What most members are is looked at here, since a call costs more than the look."""
+    if depth == MAX_DEPTH and value:
+        raise _Unusual
+    count = 1
+    for name, inner in value.items():
+        _check_name(name)
+        kind = type(inner)
+        if kind is str:
+            if not _WORD.match(cast("str", inner)) or name in TEMPLATES:
+                _try_string(cast("str", inner), name)
+            count += 1
+        elif kind is int and -NUMBER_LIMIT < cast("int", inner) < NUMBER_LIMIT:
+            count += 1
+        else:
+            count += _count(inner, name, depth + 1)
+        if count > MAX_VALUES:
+            raise _Unusual
+    return count
 
 
 def _try_string(value: str, key: str) -> None:

@@ -15,7 +15,8 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -25,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aiguard.audit.canonical import quoted
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
-from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime
+from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime, utc_text
 from aiguard.db.bulk import BulkInsert, insert_all, reaches, straight, together
 from aiguard.db.mapping import Mapper, Row, Sealing
 from aiguard.errors import IntegrityError, StoreUnavailable
@@ -42,6 +43,9 @@ SEQUENCER_TRIES: Final = 8
 
 LEAF_VERSION = 1
 SALT_BYTES = 32
+
+_BLOCK: Final = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 class AuditLog(Base):
@@ -103,7 +107,6 @@ def prepare(record: AuditRecord, sealing: Sealing) -> Row:
     """The rows of one event but for its position; :class:`~aiguard.audit.payload.PayloadRefused` for what may not get in."""
     payload = check_record(record)
     salt = os.urandom(SALT_BYTES)
-    at = record.at.astimezone(UTC)
     subject = sealing.name(record.subject)
     row: dict[str, Any] = {
         "log": LOG,
@@ -111,7 +114,7 @@ def prepare(record: AuditRecord, sealing: Sealing) -> Row:
         "type": record.type,
         "decision_id": record.decision_id,
         "parent_id": _parent(record),
-        "at": at,
+        "at": utc_text(record.at),
         "actor": subject if record.actor is record.subject else sealing.name(record.actor),
         "tenant": record.tenant,
         "subject": subject,
@@ -128,12 +131,13 @@ def prepare(record: AuditRecord, sealing: Sealing) -> Row:
 
 def leaf_of(row: Mapping[str, Any], *, writer: str, commit: str) -> bytes:
     """The leaf of an event: canonical JSON, written out, since its members and their order are always the same."""
+    at: str = row["at"]
     return (
         f'{{"actor":{quoted(row["actor"])},"commit":{quoted(commit)},"decision_id":{quoted(row["decision_id"])},'
         f'"event_id":{quoted(row["id"])},"log":{quoted(row["log"])},"parent_id":{quoted(row["parent_id"])},'
         f'"policy_hash":{quoted(row["policy_hash"])},"resource":{quoted(row["resource"])},'
         f'"subject":{quoted(row["subject"])},"tenant":{quoted(row["tenant"])},'
-        f'"ts":"{row["at"].isoformat(timespec="microseconds")}","type":{quoted(row["type"])},"v":{LEAF_VERSION},'
+        f'"ts":"{at[:10]}T{at[11:]}+00:00","type":{quoted(row["type"])},"v":{LEAF_VERSION},'
         f'"writer":{quoted(writer)}}}'
     ).encode()
 
@@ -146,7 +150,7 @@ def _parent(record: AuditRecord) -> str:
 def insert_rows(connection: Connection, rows: Sequence[Row]) -> None:
     """Give prepared events their positions and insert them. Whoever else appends waits until the transaction has ended."""
     first = _sequence(connection, len(rows))
-    numbered = [{**row, "seq": first + offset} for offset, row in enumerate(rows)]
+    numbered = [{**row, "seq": seq} for seq, row in enumerate(rows, first)]
     insert_all(connection, ((_INSERT_EVENTS, numbered), (_INSERT_PAYLOADS, numbered)))
 
 
@@ -204,9 +208,10 @@ def payload_aad(event_id: str, subject: str) -> bytes:
 
 def commitment(salt: bytes, payload: bytes) -> str:
     """``HMAC-SHA256(salt, payload)`` in hex: binds the leaf to the payload and says nothing about it without the salt."""
-    return hmac.new(
-        salt, payload, "sha256"
-    ).hexdigest()  # not `digest`, which gives the interpreter's lock away each time
+    # RFC 2104 written out, which takes less time than `hmac` and does not give the interpreter's lock away.
+    key = (salt if len(salt) <= _BLOCK else sha256(salt).digest()).ljust(_BLOCK, b"\0")
+    inner = sha256(key.translate(_INNER) + payload).digest()
+    return sha256(key.translate(_OUTER) + inner).hexdigest()
 
 
 def open_payload(sealed: bytes, leaf: bytes, keyring: KeyRing, *, event_id: str, subject: str) -> dict[str, object]:

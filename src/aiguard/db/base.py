@@ -37,6 +37,13 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def utc_text(at: datetime) -> str:
+    """An instant as :class:`UtcTime` keeps it on SQLite: sortable, to the microsecond, in UTC. ``ValueError`` for a naive one."""
+    if at.tzinfo is None:
+        raise ValueError("a stored time needs a timezone; use datetime.now(UTC)")
+    return at.astimezone(UTC).isoformat(" ", "microseconds")[:-6]
+
+
 LeafIndex = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit position. SQLite keeps rows in order of an ``INTEGER`` key without a second index; a commit writes less."""
 

@@ -19,7 +19,7 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Sma
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from aiguard.db.base import UtcTime
+from aiguard.db.base import UtcTime, utc_text
 
 Row = Mapping[str, Any]
 
@@ -27,7 +27,8 @@ Row = Mapping[str, Any]
 class BulkInsert:
     """``INSERT`` of rows that all have a value for each of ``columns`` (by default, all of the table's).
 
-    A row whose primary key is there already is refused, or gets the new values of the columns that ``renew`` names.
+    A row whose primary key is there already is refused, or gets the new values of the columns that ``renew`` names. An instant may be
+    given as what :func:`~aiguard.db.base.utc_text` makes of it.
     """
 
     def __init__(self, table: Table, columns: Sequence[str] | None = None, *, renew: Sequence[str] = ()) -> None:
@@ -60,23 +61,33 @@ class BulkInsert:
         if not rows:
             return
         if not _known(connection):
-            connection.execute(self._plain, [{name: row[name] for name in self._names} for row in rows])
+            connection.execute(
+                self._plain, [dict(zip(self._names, self._with_times(row), strict=True)) for row in rows]
+            )
         elif _is_postgres(connection):
             columns = zip(*map(self._values, rows), strict=True)
             arrays = [array(values) for array, values in zip(self._arrays, columns, strict=True)]
             straight(connection, self._unpack, arrays)
         else:
-            _driver(connection).executemany(self._marks, map(self._sqlite_values, rows))
+            values = map(self._with_texts, rows) if self._times else map(self._values, rows)
+            _driver(connection).executemany(self._marks, values)
 
-    def _sqlite_values(self, row: Row) -> Sequence[Any]:
+    def _with_texts(self, row: Row) -> Sequence[Any]:
+        """The values of a row, its instants as text."""
         values = self._values(row)
-        if not self._times:
-            return values
-        written = list(values)
         for place in self._times:
-            at = written[place]
-            written[place] = None if at is None else _as_text(_in_utc(at))
-        return written
+            at = values[place]
+            if type(at) is not str and at is not None:
+                values = (*values[:place], _as_text(_in_utc(at)), *values[place + 1 :])
+        return values
+
+    def _with_times(self, row: Row) -> Sequence[Any]:
+        """The values of a row, its instants as SQLAlchemy takes them."""
+        values = list(self._values(row))
+        for place in self._times:
+            if isinstance(values[place], str):
+                values[place] = datetime.fromisoformat(values[place]).replace(tzinfo=UTC)
+        return values
 
 
 def insert_all(connection: Connection, parts: Iterable[tuple[BulkInsert, Sequence[Row]]]) -> None:
@@ -192,8 +203,12 @@ def _bytes(values: Sequence[bytes | None]) -> str:
     return "{" + ",".join("NULL" if each is None else f'"\\\\x{each.hex()}"' for each in values) + "}"
 
 
-def _instants(values: Sequence[datetime | None]) -> str:
-    return "{" + ",".join("NULL" if each is None else f'"{_as_text(_in_utc(each))}+00"' for each in values) + "}"
+def _instants(values: Sequence[datetime | str | None]) -> str:
+    return "{" + ",".join("NULL" if each is None else f'"{_instant(each)}+00"' for each in values) + "}"
+
+
+def _instant(at: datetime | str) -> str:
+    return at if isinstance(at, str) else _as_text(_in_utc(at))
 
 
 _KINDS: Final = (
@@ -206,10 +221,7 @@ _ARRAYS: Final[Mapping[str, Callable[[Sequence[Any]], str]]] = {
 
 
 # The rows of one exchange often have the same times. Only of UTC: elsewhere an hour comes twice a year.
-@lru_cache(maxsize=1024)
-def _as_text(at: datetime) -> str:
-    """As :class:`~aiguard.db.base.UtcTime` writes it on SQLite."""
-    return at.replace(tzinfo=None).isoformat(" ", "microseconds")
+_as_text: Final = lru_cache(maxsize=1024)(utc_text)
 
 
 def _in_utc(at: datetime) -> datetime:

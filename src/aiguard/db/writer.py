@@ -22,16 +22,16 @@ import os
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import replace
 
 from sqlalchemy import Engine
 
 from aiguard.db.engine import writing
 from aiguard.db.failures import as_store_error, unavailable
 from aiguard.db.mapping import Mapper, Row, Sealing, people_of
+from aiguard.db.waiting import Item, Line
 from aiguard.errors import StoreError, StoreUnavailable
 from aiguard.types import KeyRing, Record, SubjectKey, SubjectKeys, new_id
 
@@ -41,10 +41,6 @@ QUEUE_SIZE = 10_000
 BATCH_SIZE = 512
 """Records of one transaction, so that a lock is held for tens of milliseconds at most."""
 
-GATHER_SHARE = 0.5
-GATHER_LIMIT = 0.005
-"""How long after a transaction those whom it answered are waited for: at most this share of its time, and this many seconds."""
-
 TIMEOUT = 5.0
 """Seconds a caller's records may wait before they are refused."""
 
@@ -53,19 +49,6 @@ DRAIN_TIMEOUT = 10.0
 
 FORK_TIMEOUT = 5.0
 """Seconds that a fork waits for the running transaction. Longer than a lock may be waited for."""
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    records: tuple[Record, ...]
-    deadline: float
-    rows: list[tuple[type, Row]] = field(default_factory=list)
-    """What the records became, once the writer has come to them."""
-    future: Future[None] = field(default_factory=Future)
-
-    @property
-    def size(self) -> int:
-        return len(self.records)
 
 
 class Writer:
@@ -102,14 +85,11 @@ class Writer:
     def _reset(self) -> None:
         """The state that belongs to one process."""
         self._sealing = Sealing(keyring=self._keyring, writer=new_id("wrt"))
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._queue: deque[_Item] = deque()
-        self._running: list[_Item] = []
-        self._waiting = 0
-        self._crowd = 0
-        self._wanted = 1
-        self._gather_until = 0.0
+        self._line = Line(limit=self._queue_size, batch=self._batch_size)
+        if self._closed:
+            self._line.close()
+        self._served = False
+        self._starting = threading.Lock()
         self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
         self._watch: threading.Thread | None = None
@@ -117,7 +97,7 @@ class Writer:
     @property
     def backlog(self) -> int:
         """Records waiting for their transaction."""
-        return self._waiting
+        return self._line.waiting
 
     def commit(self, records: Sequence[Record]) -> Future[None]:
         """Commit all of ``records`` in one transaction, or none.
@@ -126,45 +106,29 @@ class Writer:
         be stored and :class:`~aiguard.errors.StoreUnavailable` when the database cannot be used in time. Cancelling
         it before its transaction begins withdraws the records.
         """
-        item = _Item(records=tuple(records), deadline=time.monotonic() + self._timeout)
-        if not item.size:
+        kept = tuple(records)
+        item = Item(records=kept, size=len(kept), deadline=time.monotonic() + self._timeout)
+        if not kept:
             item.future.set_result(None)
             return item.future
-        refusal = self._enqueue(item)
+        refusal = (not self._served and self._serve()) or self._line.put(item)
         if refusal:
             item.future.set_exception(StoreUnavailable(f"Nothing was written: {refusal}."))
         return item.future
 
-    def _prepared(self, records: Sequence[Record], keys: Mapping[str, SubjectKey]) -> list[tuple[type, Row]]:
-        sealing = replace(self._sealing, subjects=keys) if keys else self._sealing
-        rows: list[tuple[type, Row]] = []
-        for record in records:
-            mapper = self._mappers.get(type(record))
-            if mapper is None:
-                raise StoreError(f"No table was registered for records of type {type(record).__name__}.")
-            rows.append((type(record), mapper.prepare(record, sealing)))
-        return rows
-
-    def _enqueue(self, item: _Item) -> str:
-        with self._changed:
-            if self._closed:
-                return "the writer is closed; records must be handed over before close()"
-            # A record set larger than the whole queue may still go alone.
-            if self._queue and self._waiting + item.size > self._queue_size:
-                return f"{self._waiting} records are already waiting; the database is slower than the traffic"
-            self._queue.append(item)
-            self._waiting += item.size
-            if self._thread is None or not self._thread.is_alive():
-                try:
-                    self._thread = self._start(self._work, "aiguard-writer")
-                except RuntimeError:
-                    self._queue.pop()
-                    self._waiting -= item.size
-                    return "no thread could be started"
+    def _serve(self) -> str:
+        """Have the threads run; or why that cannot be."""
+        with self._starting:
+            if self._served or self._closed:
+                return ""
+            try:
                 if self._watch is None or not self._watch.is_alive():
                     self._watch = self._start(self._watch_deadlines, "aiguard-writer-watch")
-            if len(self._queue) in (1, self._wanted):
-                self._changed.notify_all()
+                self._served = True
+                self._thread = self._start(self._work, "aiguard-writer")
+            except RuntimeError:
+                self._served = False
+                return "no thread could be started"
         return ""
 
     @staticmethod
@@ -175,9 +139,9 @@ class Writer:
 
     def close(self, timeout: float = DRAIN_TIMEOUT) -> None:
         """Take no more records, commit what is waiting, and stop. What cannot be committed in ``timeout`` is refused."""
-        with self._changed:
+        with self._starting:
             self._closed = True
-            self._changed.notify_all()
+            self._line.close()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
@@ -201,70 +165,34 @@ class Writer:
 
     def start_over(self) -> None:
         """Forget everything that belongs to the parent process. Called in a forked child."""
-        _inherited.append((self._engine.pool, self._queue, self._running))
+        _inherited.append((self._engine.pool, self._line))
         self._engine.dispose(close=False)
         self._reset()
 
     def _refuse_all(self, reason: str) -> None:
-        with self._changed:
-            left, self._waiting = [*self._running, *self._queue], 0
-            self._queue.clear()
-        for item in left:
-            _fail(item, StoreUnavailable(f"It is not known that anything was written: {reason}."))
+        for item in self._line.clear():
+            item.fail(StoreUnavailable(f"It is not known that anything was written: {reason}."))
 
     # The writer's thread ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._queue and not self._closed:
-                    self._changed.wait()
-                if not self._queue:
-                    return
-                self._gather()
-                batch = self._take()
-                self._running = batch
-            began = time.monotonic()
-            try:
-                with self._busy:
-                    self._write(batch)
-            except BaseException as error:  # noqa: BLE001 - nothing may leave a caller waiting, and the thread must live on
-                for item in batch:
-                    _fail(item, as_store_error(error))
-            finally:
-                with self._changed:
-                    self._running = []
-                    self._crowd = len(batch) + len(self._queue)
-                ended = time.monotonic()
-                self._gather_until = ended + min(GATHER_LIMIT, GATHER_SHARE * (ended - began))
+        try:
+            while (taken := self._line.take()) is not None:
+                batch, late = taken
+                self._refuse_late(late)
+                began = time.monotonic()
+                try:
+                    with self._busy:
+                        self._write(batch)
+                except BaseException as error:  # noqa: BLE001 - nothing may leave a caller waiting, and the thread must live on
+                    for item in batch:
+                        item.fail(as_store_error(error))
+                finally:
+                    self._line.answered(began)
+        finally:
+            self._served = False
 
-    def _gather(self) -> None:
-        """Give those who were just answered a moment to come back, as long as fewer wait than did, and not enough for a transaction."""
-        self._wanted = self._crowd
-        while len(self._queue) < self._wanted and self._waiting < self._batch_size and not self._closed:
-            left = self._gather_until - time.monotonic()
-            if left <= 0:
-                break
-            self._changed.wait(left)
-        self._wanted = 1
-
-    def _take(self) -> list[_Item]:
-        batch: list[_Item] = []
-        size = 0
-        now = time.monotonic()
-        while self._queue and (not batch or size + self._queue[0].size <= self._batch_size):
-            item = self._queue.popleft()
-            self._waiting -= item.size
-            if item.future.done() or not item.future.set_running_or_notify_cancel():
-                continue
-            if now > item.deadline:
-                _fail(item, self._late())
-                continue
-            batch.append(item)
-            size += item.size
-        return batch
-
-    def _write(self, batch: Sequence[_Item]) -> None:
+    def _write(self, batch: Sequence[Item]) -> None:
         batch = self._ready(batch)
         if not batch:
             return
@@ -273,15 +201,15 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - told to the callers
             if len(batch) == 1 or unavailable(error):
                 for item in batch:
-                    _fail(item, as_store_error(error))
+                    item.fail(as_store_error(error))
                 return
         else:
             for item in batch:
-                _succeed(item)
+                item.succeed()
             return
         self._write_one_by_one(batch)
 
-    def _ready(self, batch: Sequence[_Item]) -> Sequence[_Item]:
+    def _ready(self, batch: Sequence[Item]) -> Sequence[Item]:
         """Make rows of all records, asking for the keys of everybody whom they name at once; what cannot be made rows of fails here."""
         keys: Mapping[str, SubjectKey] = {}
         if self._people is not None:
@@ -290,13 +218,14 @@ class Writer:
                 keys = self._people.subject_keys(named)
             except Exception as error:  # noqa: BLE001 - told to the callers
                 return self._ready_without(batch, error)
-        return [item for item in batch if self._prepares(item, keys)]
+        sealing = self._sealing_with(keys)
+        return [item for item in batch if self._prepares(item, sealing)]
 
-    def _ready_without(self, batch: Sequence[_Item], error: Exception) -> Sequence[_Item]:
+    def _ready_without(self, batch: Sequence[Item], error: Exception) -> Sequence[Item]:
         """The keys of all could not be had at once: nobody fails for another's damaged key, or for one that is not needed."""
         if self._people is None:
             return batch
-        ready: list[_Item] = []
+        ready: list[Item] = []
         for item in batch:
             named = people_of(item.records)
             keys = self._people.cached_keys(named)
@@ -307,20 +236,30 @@ class Writer:
                 except Exception as own:  # noqa: BLE001 - told to the caller
                     failure = own
             if keys is None:
-                _fail(item, as_store_error(failure))
-            elif self._prepares(item, keys):
+                item.fail(as_store_error(failure))
+            elif self._prepares(item, self._sealing_with(keys)):
                 ready.append(item)
         return ready
 
-    def _prepares(self, item: _Item, keys: Mapping[str, SubjectKey]) -> bool:
+    def _sealing_with(self, keys: Mapping[str, SubjectKey]) -> Sealing:
+        return replace(self._sealing, subjects=keys) if keys else self._sealing
+
+    def _prepares(self, item: Item, sealing: Sealing) -> bool:
         try:
-            item.rows = self._prepared(item.records, keys)
+            item.rows = [self._row(record, sealing) for record in item.records]
         except Exception as error:  # noqa: BLE001 - whatever a mapper meets, the caller learns of it in the future
-            _fail(item, as_store_error(error))
+            item.fail(as_store_error(error))
             return False
         return True
 
-    def _write_one_by_one(self, batch: Sequence[_Item]) -> None:
+    def _row(self, record: Record, sealing: Sealing) -> tuple[type, Row]:
+        kind = type(record)
+        mapper = self._mappers.get(kind)
+        if mapper is None:
+            raise StoreError(f"No table was registered for records of type {kind.__name__}.")
+        return kind, mapper.prepare(record, sealing)
+
+    def _write_one_by_one(self, batch: Sequence[Item]) -> None:
         """One of the batch was refused: let it fail alone. An outage on the way fails what is left."""
         for position, item in enumerate(batch):
             try:
@@ -328,11 +267,11 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - told to the callers
                 refused = batch[position:] if unavailable(error) else [item]
                 for each in refused:
-                    _fail(each, as_store_error(error))
+                    each.fail(as_store_error(error))
                 if len(refused) > 1:
                     return
             else:
-                _succeed(item)
+                item.succeed()
 
     def _transaction(self, rows: Sequence[tuple[type, Row]]) -> None:
         grouped: dict[type, list[Row]] = {}
@@ -349,36 +288,20 @@ class Writer:
     def _watch_deadlines(self) -> None:
         """Refuse what waited too long even when the writer's thread hangs inside the driver."""
         pause = min(0.25, self._timeout / 4)
-        while True:
+        while not self._line.over:
             time.sleep(pause)
-            now = time.monotonic()
-            with self._changed:
-                if self._closed and not self._queue and not self._running:
-                    return
-                late = [item for item in self._queue if now > item.deadline]
-                lost = [item for item in self._running if now > item.deadline + self._timeout]
-            for item in late:
-                _fail(item, self._late())
+            late, lost = self._line.late(time.monotonic(), self._timeout)
+            self._refuse_late(late)
             for item in lost:
-                _fail(
-                    item,
+                item.fail(
                     StoreUnavailable(
                         "The database stopped answering during a commit; it is not known whether it was kept."
-                    ),
+                    )
                 )
 
-    def _late(self) -> StoreUnavailable:
-        return StoreUnavailable(f"Nothing was written: the database was busy for {self._timeout:g} s.")
-
-
-def _succeed(item: _Item) -> None:
-    with contextlib.suppress(InvalidStateError):  # the watch gave up on it, or its caller did
-        item.future.set_result(None)
-
-
-def _fail(item: _Item, error: StoreError) -> None:
-    with contextlib.suppress(InvalidStateError):
-        item.future.set_exception(error)
+    def _refuse_late(self, late: Sequence[Item]) -> None:
+        for item in late:
+            item.fail(StoreUnavailable(f"Nothing was written: the database was busy for {self._timeout:g} s."))
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
