@@ -33,11 +33,13 @@ from aiguard.db import Writer, make_engine, upgrade, writing
 from aiguard.db.mapping import Sealing
 from aiguard.store import MasterKeyRing
 from aiguard.types import AuditRecord, new_id
-from benchmarks.store import RawWriter, crowd, postgres
+from benchmarks.store import SECONDS, RawWriter, crowd, postgres
 
 Figures = dict[str, float | int | str]
 
-TURNS = 3
+TURNS = 9
+"""Turns of each side. Many short ones, so that a machine that drifts disturbs both sides alike."""
+TURN_SECONDS = SECONDS / 3
 ROWS = int(os.environ.get("AIGUARD_BENCH_AUDIT_ROWS", "25"))
 POLICY = "sha256:" + "0" * 64
 SIGNER = make_signer("example.com/bench")
@@ -119,24 +121,39 @@ def appending(name: str, engine: Engine) -> Figures:
     """Events and plain inserts by turns, from 64 threads that wait for each."""
     writer = Writer(engine, RING, {**store.MAPPERS, **audit.MAPPERS}, timeout=30)
     insert = plain_table(engine)
+    raw = RawWriter(insert)
+
+    def turn(commit: Callable[[Any], Any], make: Callable[[int], Any]) -> tuple[float, list[float], float]:
+        used = time.process_time()
+        rate, waited = crowd(commit, make, TURN_SECONDS)
+        return rate, waited, (time.process_time() - used) * 1e6 / len(waited)
+
     rates: list[float] = []
     plain_rates: list[float] = []
+    used: list[float] = []
+    plain_used: list[float] = []
     times: list[float] = []
-    crowd(lambda record: writer.commit([record]), lambda _number: event())  # warm
+    turn(lambda record: writer.commit([record]), lambda _number: event())  # warm
     for _ in range(TURNS):
-        rate, waited = crowd(lambda record: writer.commit([record]), lambda _number: event())
+        rate, waited, cpu = turn(lambda record: writer.commit([record]), lambda _number: event())
         rates.append(rate)
+        used.append(cpu)
         times += waited
-        raw = RawWriter(insert)
-        plain_rates.append(crowd(raw.commit, plain_row)[0])
-        raw.close()
+        rate, _, cpu = turn(raw.commit, plain_row)
+        plain_rates.append(rate)
+        plain_used.append(cpu)
+    raw.close()
     writer.close()
     return {
         f"events_per_s_{name}": round(statistics.median(rates)),
         f"events_p50_ms_{name}": round(statistics.median(times), 1),
         f"events_p99_ms_{name}": round(statistics.quantiles(times, n=100)[98], 1),
         f"plain_inserts_per_s_{name}": round(statistics.median(plain_rates)),
-        f"ratio_plain_inserts_{name}": round(statistics.median(rates) / statistics.median(plain_rates), 2),
+        f"ratio_plain_inserts_{name}": round(
+            statistics.median(rate / plain for rate, plain in zip(rates, plain_rates, strict=True)), 2
+        ),
+        f"cpu_us_per_event_{name}": round(statistics.median(used), 1),
+        f"cpu_us_per_plain_insert_{name}": round(statistics.median(plain_used), 1),
     }
 
 

@@ -91,10 +91,10 @@ def exchange(person: str) -> list[AuditRecord | ArtifactRecord]:
     return [*kept, event]
 
 
-def crowd(commit: Commit, make: Callable[[int], Any]) -> tuple[float, list[float]]:
-    """Exchanges a second, and how many milliseconds each waited, with 64 threads that commit and wait for ``SECONDS``."""
+def crowd(commit: Commit, make: Callable[[int], Any], seconds: float = SECONDS) -> tuple[float, list[float]]:
+    """Exchanges a second, and how many milliseconds each waited, with 64 threads that commit and wait for so long."""
     waited: list[list[float]] = [[] for _ in range(THREADS)]
-    until = time.perf_counter() + SECONDS
+    until = time.perf_counter() + seconds
 
     def work(number: int) -> None:
         count = 0
@@ -153,6 +153,8 @@ def sealed_rows(keys: SubjectKeyRing, records: Sequence[Any], *, text_times: boo
     rows = []
     for record in records:
         row = dict(mappers[type(record)].prepare(record, sealing))
+        if isinstance(record, AuditRecord):
+            row["at"] = record.at
         if text_times:
             row = {k: v.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(v, datetime) else v for k, v in row.items()}
         rows.append(("event" if isinstance(record, AuditRecord) else "artifact", row))

@@ -83,6 +83,7 @@ class MasterKeyRing:
         if getattr(self, "_naming", naming) != naming:
             raise SettingsError("The oldest encryption key changed while this process runs; restart it.")
         self._sealing, self._newest, self._naming = sealing, next(reversed(sealing)), naming
+        self._seals_with = bytes([_VERSION]) + self._newest, sealing[self._newest]
 
     def __repr__(self) -> str:
         return f"MasterKeyRing(key_ids={self.key_ids!r})"
@@ -97,10 +98,8 @@ class MasterKeyRing:
 
     def seal(self, plaintext: bytes, *, aad: bytes) -> bytes:
         """Encrypt with the newest key; the result opens only with the same ``aad``."""
-        header = bytes([_VERSION]) + self._newest
-        cipher = self._sealing[self._newest]
-        nonce = cipher.fresh_nonce()
-        return header + nonce + cipher.encrypt(nonce, plaintext, header + aad)
+        header, cipher = self._seals_with
+        return header + cipher.seal(plaintext, header + aad)
 
     def open(self, ciphertext: bytes, *, aad: bytes) -> bytes:
         """The plaintext, or :class:`IntegrityError`: unknown version or key, altered, truncated, or another ``aad``."""
@@ -177,14 +176,19 @@ class _XAES:
             mask = (mask ^ 0x87) & ((1 << 128) - 1)
         self._mask = mask
         self._cipher = lru_cache(maxsize=_DERIVED_KEYS)(self._derive)
-        self._used = count()
-        self._prefix = os.urandom(12)
+        self._begin()
 
-    def fresh_nonce(self) -> bytes:
-        """24 bytes that were not used before."""
+    def _begin(self) -> None:
+        prefix = os.urandom(12)
+        self._current, self._used = (prefix, self._derive(prefix)), count()
+
+    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
+        """The ciphertext behind a nonce that was not used before."""
         if next(self._used) >= _MESSAGES_PER_DERIVED_KEY:
-            self._prefix, self._used = os.urandom(12), count()
-        return self._prefix + os.urandom(12)
+            self._begin()
+        prefix, cipher = self._current
+        rest = os.urandom(12)
+        return prefix + rest + cipher.encrypt(rest, plaintext, aad)
 
     def _encrypt_blocks(self, blocks: bytes) -> bytes:
         encryptor = self._block.encryptor()
