@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final
 
-from aiguard.output.links import link_spans
+from aiguard.output.links import LinkScan
 from aiguard.scan.closure import NotClosed, Tails, closure
 from aiguard.scan.engine import encode
 from aiguard.scan.patterns import Pattern, compile_pattern
-
-CARRY: Final = 64
-"""Characters of what is behind that a link may have begun in; of a longer open link its two ends stand for the whole."""
 
 
 @lru_cache(maxsize=256)
@@ -79,7 +75,7 @@ class LinkAware:
 
     def __init__(self, rewrite: Callable[[str], str]) -> None:
         self._rewrite = rewrite
-        self._behind = ""
+        self._links = LinkScan()
         self._held = ""
 
     @property
@@ -97,21 +93,11 @@ class LinkAware:
             text, self._held = text[:at], text[at:]
         if not text:
             return ""
-        done = len(self._behind)
-        whole = self._behind + text
-        ahead = self._held  # a link that begins with what is held begins behind this text
-        spans = link_spans(whole + ahead) if ahead else link_spans(whole)
         pieces: list[str] = []
-        opened = ""
-        for start, end in spans:
-            if start >= len(whole):
-                break
-            if end > done:
-                pieces += (self._rewrite(whole[done:start]) if start > done else "", whole[max(done, start) : end])
-                done = min(end, len(whole))
-            if end >= len(whole):
-                opened = whole[start:]
-        pieces.append(self._rewrite(whole[done:]) if done < len(whole) else "")
-        tail = opened or whole[-CARRY:]
-        self._behind = tail if len(tail) <= 2 * CARRY else tail[:CARRY] + tail[-CARRY:]
+        done = 0
+        for start, end in self._links.feed(text):
+            pieces += (self._rewrite(text[done:start]) if start > done else "", text[start:end])
+            done = end
+        if done < len(text):
+            pieces.append(self._rewrite(text[done:]))
         return "".join(pieces)
