@@ -151,6 +151,12 @@ async def asettled(pending: Future[None], seconds: float) -> None:
     except TimeoutError:
         pending.cancel()
         raise StoreUnavailable(f"the database did not answer within {seconds:g} s") from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not pending.cancelled() or task is None or task.cancelling():
+            raise
+        # Somebody else waited for the same record and gave up; this task goes on.
+        raise StoreUnavailable("the record was cancelled before it was written") from None
     except StoreError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the store raises, the record is not known to be kept

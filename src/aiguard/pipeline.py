@@ -80,7 +80,9 @@ def exchange(controls: Controls, access: Access | None, call: Call) -> Generator
     Raises:
         Blocked: a control refused, or the decision could not be recorded.
         Exception: whatever sending raised, with the exchange's id as ``aiguard_decision_id``.
+        BaseException: the caller is going away (a cancelled task, an interrupt).
     """
+    started = time.perf_counter()
     trail = Trail(
         policy=controls.policy,
         environment=controls.environment,
@@ -89,6 +91,17 @@ def exchange(controls: Controls, access: Access | None, call: Call) -> Generator
         access=access,
         provider=call.provider,
     )
+    try:
+        return (yield from _stages(controls, trail, access, call))
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException as error:
+        if trail.begun and not trail.ended:  # what was decided has an outcome, also where nobody waits for it
+            yield from record_failure(trail, error, _since(started))
+        raise
+
+
+def _stages(controls: Controls, trail: Trail, access: Access | None, call: Call) -> Generator[Effect, Any, Delivered]:
     outgoing = yield from decide(controls, trail, access, call)
     started = time.perf_counter()
     unusable: Refuse | None = None

@@ -49,7 +49,7 @@ class _Pour:
             try:
                 effect, refusal = advance(self._flow, value, error)
             except BaseException:
-                self._over = True
+                self._end()
                 raise
             if refusal is not None:
                 self._over = True
@@ -76,12 +76,18 @@ class _Pour:
         with self._turn:
             if self._over:
                 return
-            self._over = True
             self._flow.close()
-            if not self._trail.ended:
-                self._hands.recorder.commit([self._trail.aborted()])
-            elif isinstance(self._effect, Commit):  # a task was cancelled between the stages' wish and its fulfilment
+            ended = self._trail.ended
+            self._end()
+            if ended and isinstance(
+                self._effect, Commit
+            ):  # a task was cancelled between the stages' wish and its fulfilment
                 self._hands.recorder.commit(self._effect.records)
+
+    def _end(self) -> None:
+        self._over = True
+        if not self._trail.ended:
+            self._hands.recorder.commit([self._trail.aborted()])
 
     def __del__(self) -> None:
         if not getattr(self, "_over", True):

@@ -72,6 +72,8 @@ class Trail:
     decided: bool = False
     streamed: int | None = None
     """Characters of a streamed answer that were delivered; None for an answer that came at once."""
+    begun: bool = False
+    """Whether the event of the decision to send was made."""
     ended: bool = False
     """Whether an event of the outcome was made."""
     names: dict[str, str] | None = field(default=None, repr=False)
@@ -111,6 +113,7 @@ class Trail:
 
     def allowed(self) -> AuditRecord:
         """The event that is committed before anything is sent."""
+        self.begun = True
         flagged = bool(self.flags or self.would_block)
         payload = self._body() | {
             "effect": str(Effect.FLAG if flagged else Effect.ALLOW),

@@ -304,16 +304,17 @@ def test_async_streams_are_the_same(stage: Stage) -> None:
 def test_a_cancelled_task_lets_the_connection_go_and_is_on_record(stage: Stage) -> None:
     stage.says(*["word "] * 400, pause=0.01)
 
-    async def run() -> None:
+    async def run(reading: asyncio.Event) -> None:
         async with stage.guard.client(openai.AsyncOpenAI) as client:
             create: Any = client.chat.completions.create
             stream = await create(model="small", messages=USER, stream=True)
             async for _ in stream:
-                pass
+                reading.set()
 
     async def main() -> None:
-        task = asyncio.create_task(run())
-        await asyncio.sleep(0.5)
+        reading = asyncio.Event()
+        task = asyncio.create_task(run(reading))
+        await reading.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
