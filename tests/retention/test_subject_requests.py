@@ -89,6 +89,10 @@ def test_one_damaged_row_hides_no_other_in_an_export(engine, writer, people):
     assert sorted(str(each["content"]) for each in found) == ["None", "fine"]
 
 
+def told(engine, people):
+    return [event.type for event in tail(engine, people, 100)]
+
+
 def test_an_erasure_takes_the_keys_and_the_rows_of_one_person_only(engine, writer, people):
     jane, tom = about("jane"), about("tom", content="tom's")
     writer.commit([jane, tom, told_of("jane"), told_of("tom")]).result(5)
@@ -134,6 +138,8 @@ def test_where_nobody_said_how_long_backups_live_somebody_must_confirm(engine, w
     retention.confirm(engine, people, id, what="openai", state="unverifiable", by="dpo", now=r.NOW)
     done = retention.confirm(engine, people, id, what="backups", by="dpo", now=r.NOW)
     assert (done.state, dict(done.providers)) == ("completed", {"openai": "unverifiable"})
+    types = told(engine, people)
+    assert types[types.index("subject.erasure_requested") :].count("subject.erasure_confirmed") == 2
     with pytest.raises(NobodyKnown):
         retention.confirm(engine, people, id, what="nobody", by="dpo", now=r.NOW)
     with pytest.raises(NobodyKnown):
@@ -156,6 +162,7 @@ def test_a_hold_stands_against_an_erasure_and_its_release_lets_it_go_on(engine, 
     (gone,) = retention.resume(engine, people, now=r.NOW + DAY)
     assert (gone.state, count(engine), find(people).names) == ("pending", 0, {})
     assert "held" not in gone.counts
+    assert {"subject.erasure_held", "subject.erased"} <= set(told(engine, people))
 
 
 def test_a_hold_on_somebody_of_whom_nothing_is_kept_yet_covers_what_comes(engine, writer, people):

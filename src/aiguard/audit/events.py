@@ -136,14 +136,10 @@ LOG_EXPIRED = _event(
 )
 
 # The guard itself
-GUARD_STARTED = _event("guard.started", "The guard started with this policy in this environment.")
 POLICY_LOADED = _event(
     "policy.loaded", "Another policy came into force than the one under which the event before was recorded.",
     {"before": HASH, "environment": NAME}, features=COUNT,
 )  # fmt: skip
-MONITOR_OVERRIDDEN = _event(
-    "monitor.overridden", "Policy would have stopped this, but the feature is only monitored, so it went through."
-)
 SIGNING_KEY_CHANGED = _event(
     "signing_key.changed", "Checkpoints of this log are signed with other keys from here on; the keys are told by their ids.",
     {"keys": some(ID), "before": some(ID)},
