@@ -409,7 +409,7 @@ def enforce(trail: Trail, error: type[Blocked], stage: Stage, reasons: Sequence[
         return
     if not trail.monitored:
         raise Refuse(error, stage, *reasons)
-    trail.would_block.extend(reasons)
+    trail.would_block.extend(reason for reason in reasons if reason not in trail.would_block)
 
 
 def refuse(trail: Trail, refusal: Refuse) -> Generator[Commit, Any, None]:

@@ -229,10 +229,9 @@ class AnswerStream:
         if texts in self._clean:
             return frame.value
         shown, _ = self._rules.treat(body.parts, count=frame.once)
-        if frame.once:
-            self._rules.obey(
-                wider=[text for part, text in zip(body.parts, shown, strict=True) if part.kind is not PartKind.NUMBER]
-            )
+        self._rules.obey(
+            wider=[text for part, text in zip(body.parts, shown, strict=True) if part.kind is not PartKind.NUMBER]
+        )
         if tuple(shown) == texts:
             if frame.deltas and len(self._clean) < MAX_REMEMBERED:
                 self._clean[texts] = None

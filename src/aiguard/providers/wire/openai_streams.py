@@ -76,6 +76,7 @@ class ChatStream:
     def __init__(self) -> None:
         self._open: set[int] = set()
         self._finished: set[int] = set()
+        self._stated: dict[Key, str] = {}
 
     def read(self, event: SseEvent, value: Any) -> Frame:
         """Take a chunk apart; the text of every delta is taken out of ``value``."""
@@ -98,6 +99,8 @@ class ChatStream:
             delta = choice.get("delta")
             if isinstance(delta, dict):
                 deltas += self._texts(delta, index, ("choices", position, "delta"))
+            texts = {name: item for name, item in choice.items() if isinstance(item, str) and name != "finish_reason"}
+            self._state((index,), texts | {"delta": delta})
             if choice.get("finish_reason") is not None:
                 self._finished.add(index)
                 ends.append((index,))
@@ -118,7 +121,26 @@ class ChatStream:
         """The chunk with another value."""
         return replace(event, data=dump(value), comments=())
 
+    def _state(self, place: Key, value: Any) -> None:
+        """Refuse what goes on over several events and is no channel: readers put it together, and it was looked at in pieces.
+
+        What is said once, or the same each time (the id and the name of a call), was looked at whole.
+        """
+        if isinstance(value, dict):
+            for name, item in value.items():
+                if name != "annotations":  # each of them comes whole
+                    self._state((*place, name), item)
+        elif isinstance(value, list):
+            for position, item in enumerate(value):
+                number = item.get("index") if isinstance(item, dict) else None
+                self._state((*place, number if type(number) is int else position), item)
+        elif isinstance(value, str) and value and self._stated.setdefault(place, value) != value:
+            raise UnknownShape("a text of the stream goes on in a field that is not supported")
+
     def _texts(self, delta: dict[str, Any], index: int, path: Path) -> Iterator[Delta]:
+        for name in ("content", "refusal"):
+            if not isinstance(delta.get(name), str | None):
+                raise UnknownShape(f"the field {name!r} of a delta of the stream is not a text")
         for name, item in delta.items():
             if not isinstance(item, str) or name == "role":
                 continue

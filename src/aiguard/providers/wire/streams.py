@@ -46,8 +46,8 @@ class Frame:
 
     ``ends`` are beginnings of the keys of channels that end with the event, ``()`` among them ends all; what was held of them
     is let out before it. ``terminal``: the answer is complete with this event, so the outcome is recorded before it is
-    delivered. ``breaks``: something that is no text begins, so the text before it does not go on after it. ``failed``: the model server says that it failed. ``once``: what the event says, no other event says again, so what is
-    found in it counts, and patterns apply to it as they do to a whole answer.
+    delivered. ``breaks``: something that is no text begins, so the text before it does not go on after it. ``failed``: the model server
+    says that it failed. ``once``: what the event says, no other event says again, so what is found in it counts.
     """
 
     value: Any = field(repr=False)

@@ -1,0 +1,142 @@
+"""What stands in a stream beside its texts: the same rules hold for it as in a whole answer (laws 3 and 6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from tests.pipeline.test_responses_streams import response
+from tests.pipeline.test_streamed_answers import closed
+from tests.support.guards import JANE, POLICY, make_guard
+from tests.support.scripted import chat_chunk
+
+from aiguard.errors import OutputBlocked, ProviderFailed
+from aiguard.handler import ExchangeHandler
+from aiguard.providers import RawRequest, RawResponse, RawStream
+
+RULES = (
+    POLICY.replace('models = ["local:small"]', 'models = ["openai:small"]')
+    + """
+[features.support-reply.output]
+redact = { EMAIL_ADDRESS = "replace" }
+block_patterns = ["project bluebird"]
+"""
+)
+JSON = (("content-type", "application/json"),)
+CITED = {
+    "type": "url_citation",
+    "url": "https://a.example",
+    "title": "project bluebird",
+    "start_index": 0,
+    "end_index": 2,
+}
+PART = {"type": "output_text", "text": "hi", "annotations": [CITED], "logprobs": []}
+MESSAGE = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [PART]}
+PLACE = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+ERROR = {"error": {"message": "project bluebird is down", "type": "server_error"}}
+
+
+def ask(path: str, answer: RawResponse | Sequence[Any]) -> str:
+    """What a client gets of a whole answer, or of one that comes in these events."""
+    guard, _ = make_guard(RULES)
+    body: dict[str, Any] = {"model": "small", "stream": not isinstance(answer, RawResponse)}
+    body |= {"input": "hello"} if path == "/responses" else {"messages": [{"role": "user", "content": "hello"}]}
+    request = RawRequest(
+        provider="openai",
+        method="POST",
+        url=f"http://127.0.0.1/v1{path}",
+        path=path,
+        headers=JSON,
+        content=json.dumps(body).encode(),
+    )
+
+    def send(_raw: RawRequest) -> RawResponse | RawStream:
+        if isinstance(answer, RawResponse):
+            return answer
+        chunks = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in answer]
+        return RawStream(status=200, chunks=iter(chunks), close=closed)
+
+    with guard.acting_as(JANE, scope="support:reply"):
+        got = ExchangeHandler(lambda: guard).handle(request, send)
+        return (b"".join(got.chunks) if isinstance(got, RawStream) else got.content).decode()
+
+
+def whole(value: Any, status: int = 200) -> RawResponse:
+    return RawResponse(status=status, headers=JSON, content=json.dumps(value).encode())
+
+
+ANNOTATED = [
+    {"type": "response.created", "response": response("in_progress", [])},
+    {"type": "response.output_text.delta", **PLACE, "delta": "hi"},
+    {"type": "response.output_text.annotation.added", **PLACE, "annotation_index": 0, "annotation": CITED},
+    {"type": "response.output_text.done", **PLACE, "text": "hi"},
+    {"type": "response.completed", "response": response("completed", [MESSAGE])},
+]
+AT_THE_END_ONLY = [*ANNOTATED[:2], *ANNOTATED[3:]]
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/responses", whole(response("completed", [MESSAGE]))),
+        ("/responses", ANNOTATED),
+        ("/responses", AT_THE_END_ONLY),
+        ("/responses", [{"type": "error", "code": None, "message": "project bluebird is down", "param": None}]),
+        ("/chat/completions", whole(ERROR, 500)),
+        ("/chat/completions", [ERROR]),
+    ],
+)
+def test_a_blocked_pattern_stops_an_answer_wherever_it_stands(path: str, answer: Any) -> None:
+    with pytest.raises(OutputBlocked) as caught:
+        ask(path, answer)
+    assert caught.value.reasons[0].code == "output.pattern"
+
+
+def call(**function: str) -> dict[str, Any]:
+    return {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"reasoning_details": [{"text": "write to jane.d"}]}, {"reasoning_details": [{"text": "oe@example.com"}]}),
+        ({"thinking": {"content": "write to jane.d"}}, {"thinking": {"content": "oe@example.com"}}),
+        ({"content": [{"text": "write to jane.d"}]}, {"content": [{"text": "oe@example.com"}]}),
+        (call(name="jane.d"), call(name="oe@example.com")),
+    ],
+)
+def test_a_text_that_goes_on_where_no_control_puts_it_together_ends_the_stream(first: Any, second: Any) -> None:
+    events = [chat_chunk(first), chat_chunk(second), chat_chunk({}, finish="stop")]
+    with pytest.raises(ProviderFailed):
+        ask("/chat/completions", events)
+
+
+def test_a_text_of_a_choice_beside_its_delta_may_not_go_on_either() -> None:
+    first, second = chat_chunk({}), chat_chunk({})
+    first["choices"][0]["text"], second["choices"][0]["text"] = "write to jane.d", "oe@example.com"
+    with pytest.raises(ProviderFailed):
+        ask("/chat/completions", [first, second, chat_chunk({}, finish="stop")])
+
+
+def test_what_servers_repeat_and_what_comes_whole_goes_through() -> None:
+    note = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
+    filtered = chat_chunk({"content": "fine"})
+    filtered["choices"][0]["content_filter_results"] = {"hate": {"filtered": False, "severity": "safe"}}
+    again = chat_chunk({"content": " too"})
+    again["choices"][0]["content_filter_results"] = {"hate": {"filtered": False, "severity": "low"}}
+    events = [
+        chat_chunk({"role": "assistant", "content": None, **call(name="look_up", arguments="")}),
+        chat_chunk({"role": "assistant", **call(name="look_up", arguments='{"a": ')}),
+        chat_chunk({"tool_calls": [{"index": 0, "function": {"arguments": '"b"}'}}]}),
+        chat_chunk({"tool_calls": [{"index": 1, "id": "call_2", "function": {"name": "other", "arguments": "{}"}}]}),
+        filtered,
+        again,
+        chat_chunk({"annotations": [note]}),
+        chat_chunk({"annotations": [{"type": "url_citation", "url_citation": {"url": "https://b.example"}}]}),
+        chat_chunk({}, finish="stop"),
+    ]
+    said = ask("/chat/completions", events)
+    assert "look_up" in said
+    assert "https://b.example" in said
