@@ -76,7 +76,8 @@ def test_a_child_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_children_end_when_the_demo_is_told_to_stop(number: signal.Signals, tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from examples.processes import Children\n"
+        "import signal, sys, time; from pathlib import Path; from examples.processes import Children\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it, and so do its children
         "with Children() as children:\n"
         "    print(children.start('m', 'examples.model_server', '--port=0', env={}, log=Path(sys.argv[1])), flush=True)\n"
         "    time.sleep(60)\n"
