@@ -142,10 +142,68 @@ def test_events_are_found_counted_and_exported(log):
         "signed": 0,
         "types": {"access.allowed": 1, "access.denied": 1, "exchange.decided": 18},
     }
-    exported = [json.loads(line) for line in run("audit", "export", "--from", "3").output.splitlines()]
-    assert [line["seq"] for line in exported] == list(range(3, 20))
-    assert json.loads(exported[0]["leaf"])["type"] == "exchange.decided"
-    assert exported[0]["payload"] == {"count": 3}
+    for reason in ([], ["--reason", "ticket 7"]):
+        exported = [json.loads(line) for line in run("audit", "export", "--from", "3", *reason).output.splitlines()]
+        assert [line["seq"] for line in exported] == list(range(3, 20))
+        assert json.loads(exported[0]["leaf"])["type"] == "exchange.decided"
+        assert exported[0].get("payload") == ({"count": 3} if reason else None)
+    assert run("audit", "export", "--from", "1000").output == ""
+
+
+def told(engine):
+    keyring = MasterKeyRing(load_or_create_key_file(".aiguard/master.key"))
+    return [(each.type, dict(each.payload)) for each in audit.tail(engine, keyring, 1000)][20:]
+
+
+def test_what_events_say_is_shown_with_a_reason_that_goes_on_record_first(log):
+    assert (
+        run("audit", "search", "--actor", "jane@example.org", "--type", "access.*", "--reason", "ticket 7").output == ""
+    )
+    run("audit", "search", "--actor", r.ACTOR, "--since", "2020-01-01", "-n", "2", "--reason", "ticket 8")
+    shown = [
+        json.loads(line)
+        for line in run("audit", "tail", "--json", "-n", "3", "--reason", "matter 9").output.splitlines()
+    ]
+    run("audit", "export", "--from", "15", "--reason", "the yearly audit")
+    run("audit", "export", "--from", "1000", "--reason", "ticket 10")
+    assert [each["payload"].get("note") for each in shown] == [None, "ticket 7", "ticket 8"]
+    assert told(log) == [
+        ("log.read", {"how": "search", "events": 0, "wanted": {"actor": "given", "types": ["access.*"], "limit": 100}, "note": "ticket 7"}),
+        (
+            "log.read",
+            {
+                "how": "search", "events": 2, "first": 18, "last": 19, "note": "ticket 8",
+                "wanted": {"actor": f"pseudonym:{r.ACTOR}", "since": "2020-01-01T00:00:00+00:00", "limit": 2},
+            },
+        ),
+        ("log.read", {"how": "tail", "events": 3, "first": 19, "last": 21, "wanted": {"limit": 3}, "note": "matter 9"}),
+        ("log.read", {"how": "export", "events": 8, "first": 15, "last": 22, "wanted": {"start": 15}, "note": "the yearly audit"}),
+        ("log.read", {"how": "export", "events": 0, "wanted": {"start": 1000}, "note": "ticket 10"}),
+    ]  # fmt: skip
+    run("audit", "checkpoint")
+    run("audit", "verify", "--payloads")
+
+
+@pytest.mark.parametrize("command", ["tail", "search", "export"])
+def test_without_a_reason_no_payload_is_opened_and_nothing_is_recorded(log, command):
+    for line in run("audit", command, *([] if command == "export" else ["--json"])).output.splitlines():
+        assert "payload" not in json.loads(line)
+    run("audit", command, "--reason", " ", code=2)
+    assert "is not an identifier" in run("audit", command, "--reason", "for jane@example.org", code=1).output
+    assert told(log) == []
+
+
+@pytest.mark.parametrize("command", ["tail", "search", "export"])
+def test_a_database_that_cannot_be_written_is_verified_and_read_but_shows_no_payload(log, command, monkeypatch):
+    run("audit", "checkpoint")
+    log.dispose()
+    monkeypatch.setenv("AIGUARD_DATABASE_URL", "sqlite:///file:.aiguard/aiguard.db?mode=ro&uri=true")
+    run("audit", "verify", "--payloads")
+    assert len(run("audit", command).output.splitlines()) == 20
+    refused = run("audit", command, "--reason", "ticket 7", code=1)
+    assert refused.stdout == ""
+    assert "could not be put on record" in refused.stderr
+    assert "read-only" in refused.stderr
 
 
 def test_old_events_expire_under_the_signing_key_and_the_log_still_verifies(log, tmp_path, monkeypatch):

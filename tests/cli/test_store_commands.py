@@ -92,13 +92,16 @@ def test_a_database_of_another_revision_is_refused_with_the_command(state):
 
 
 def test_tail_shows_the_newest_events_for_people_and_for_programs(filled):
-    lines = run("audit", "tail", "-n", "2").output.splitlines()
+    lines = run("audit", "tail", "-n", "2", "--reason", "ticket 7").output.splitlines()
     assert len(lines) == 2
     assert "access.denied" in lines[1]
     assert "scope.missing" in lines[1]
-    events = [json.loads(line) for line in run("audit", "tail", "--json").output.splitlines()]
-    assert [event["seq"] for event in events] == [0, 1, 2, 3]
+    events = [json.loads(line) for line in run("audit", "tail", "--json", "--reason", "x").output.splitlines()]
+    assert [event["seq"] for event in events] == [0, 1, 2, 3, 4]
     assert events[0]["payload"]["scope"] == "support:reply"
+    assert [event["type"] for event in events] == [
+        "access.allowed", "exchange.decided", "exchange.completed", "access.denied", "log.read",
+    ]  # fmt: skip
 
 
 def test_explain_tells_the_whole_story_of_an_exchange(filled):
@@ -159,7 +162,7 @@ def test_prune_only_plans_until_it_is_told_to_apply(filled):
 
 def test_a_wrong_key_is_one_clear_block(filled, monkeypatch):
     monkeypatch.setenv("AIGUARD_KEYS", "d3Jvbmd3cm9uZ3dyb25nd3Jvbmd3cm9uZ3dyb25nMTI=")
-    result = run("audit", "tail", code=1)
+    result = run("audit", "tail", "--reason", "ticket 7", code=1)
     assert "not configured" in result.output
     assert "Traceback" not in result.output
 

@@ -69,7 +69,7 @@ def test_a_token_is_never_shown_again(state):
         ["token", "list"],
         ["token", "list", "--json"],
         ["audit", "tail", "-n", "50"],
-        ["audit", "tail", "--json"],
+        ["audit", "tail", "--json", "--reason", "ticket 7"],
     ):
         assert made["token"][21:60] not in run(*command).output
 

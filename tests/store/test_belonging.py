@@ -210,7 +210,7 @@ def test_a_key_store_that_is_lost_for_good_can_be_given_up(start, key_stores, to
     monkeypatch.setenv("AIGUARD_KEY_STORE_URL", told)
     run("keys", "adopt", "--yes")
     run("db", "check")
-    assert "keys.adopt" in run("audit", "tail", "--json").output
+    assert "keys.adopt" in run("audit", "tail", "--json", "--reason", "ticket 7").output
     start(told)
     assert "nothing to do" in run("keys", "adopt", "--yes").output
     with pytest.raises(SettingsError, match="not the one"):

@@ -135,6 +135,10 @@ LOG_EXPIRED = _event(
     "log.expired", "The oldest events of this log expired under a signed statement; their hashes remain, and the count."
 )
 
+LOG_READ = _event(
+    "log.read", "Somebody was shown what events of this log say, from the command line: who, why, which and how many."
+)
+
 # The guard itself
 POLICY_LOADED = _event(
     "policy.loaded", "Another policy came into force than the one under which the event before was recorded.",

@@ -46,11 +46,11 @@ class Event:
     policy_hash: str
     payload: Mapping[str, Any]
     erased: bool = False
-    """Whether what it said was erased; then ``payload`` is empty."""
+    """Whether what it said was erased; then ``payload`` is empty. Where no payload was opened, whether it is gone."""
 
 
-def tail(engine: Engine, keyring: KeyRing, limit: int = 20) -> list[Event]:
-    """The newest ``limit`` events, oldest of them first.
+def tail(engine: Engine, keyring: KeyRing | None, limit: int = 20) -> list[Event]:
+    """The newest ``limit`` events, oldest of them first. Without a key ring no payload is opened, and all are empty.
 
     Raises:
         IntegrityError: an event or its payload is not what was recorded, or its key is missing.
@@ -75,7 +75,7 @@ def story(engine: Engine, decision_id: str, *, keyring: KeyRing) -> list[Event]:
 
 def search(
     engine: Engine,
-    keyring: KeyRing,
+    keyring: KeyRing | None,
     *,
     types: Sequence[str] = (),
     actor: str | None = None,
@@ -120,16 +120,27 @@ def counts(engine: Engine) -> dict[str, int]:
     return {str(row["type"]): int(row["count"]) for row in rows}
 
 
-def export(engine: Engine, keyring: KeyRing, *, start: int = 0) -> Iterator[str]:
-    """Every event from position ``start`` on as one line of JSON: ``seq``, ``leaf`` (a text, as it was hashed) and ``payload``.
+def span(engine: Engine, start: int = 0) -> tuple[int, int | None, int | None]:
+    """How many events there are from position ``start`` on, and the positions of the first and the last of them."""
+    seq = AuditEvent.seq
+    query = select(func.count().label("count"), func.min(seq).label("first"), func.max(seq).label("last"))
+    (row,) = _fetch(engine, query.where(seq >= start))
+    return int(row["count"]), row["first"], row["last"]
 
-    A payload that was erased is null. Raises as :func:`tail` does, at the event that cannot be read.
+
+def export(engine: Engine, keyring: KeyRing | None, *, start: int = 0, last: int | None = None) -> Iterator[str]:
+    """Every event from position ``start`` to ``last`` as one line of JSON: ``seq``, ``leaf`` (a text, as it was hashed) and ``payload``.
+
+    A payload that was erased is null; without a key ring there are none. Raises as :func:`tail` does, at the event that cannot be read.
     """
+    query = _EVENTS if last is None else _EVENTS.where(AuditEvent.seq <= last)
     while True:
-        page = _fetch(engine, _EVENTS.where(AuditEvent.seq >= start).order_by(AuditEvent.seq).limit(EXPORT_PAGE))
+        page = _fetch(engine, query.where(AuditEvent.seq >= start).order_by(AuditEvent.seq).limit(EXPORT_PAGE))
         for row in page:
-            payload = None if row["sealed"] is None else dict(_event(row, keyring).payload)
-            line = {"seq": row["seq"], "leaf": bytes(row["leaf"]).decode(), "payload": payload}
+            event = _event(row, keyring)
+            line = {"seq": row["seq"], "leaf": bytes(row["leaf"]).decode()}
+            if keyring is not None:
+                line["payload"] = None if event.erased else dict(event.payload)
             yield json.dumps(line, ensure_ascii=True)
         if len(page) < EXPORT_PAGE:
             return
@@ -164,7 +175,7 @@ def _fetch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[RowMappi
         raise as_store_error(error, "read") from None
 
 
-def _event(row: RowMapping, keyring: KeyRing) -> Event:
+def _event(row: RowMapping, keyring: KeyRing | None) -> Event:
     if leaf_hash(row["leaf"]) != row["leaf_hash"]:
         raise IntegrityError(f"Event {row['id']} does not match its hash.")
     said = json.loads(row["leaf"])
@@ -176,10 +187,10 @@ def _event(row: RowMapping, keyring: KeyRing) -> Event:
     if said["ts"] != row["at"].isoformat(timespec="microseconds"):
         raise IntegrityError(f"Event {row['id']} does not say what its leaf says.")
     payload: Mapping[str, Any] | None = None
-    if row["sealed"] is not None:
+    if row["sealed"] is not None and keyring is not None:
         with contextlib.suppress(KeyDestroyed):  # the person was erased a moment ago; the row goes next
             payload = open_payload(row["sealed"], row["leaf"], keyring, event_id=row["id"], subject=row["subject"])
-    erased = payload is None
+    erased = payload is None and (keyring is not None or row["sealed"] is None)
     return Event(seq=row["seq"], id=row["id"], at=row["at"], payload=payload or {}, erased=erased, **copies)
 
 

@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from aiguard.audit import Event, read
 from aiguard.audit.keeper import AnchorFailed, keeper_of
 from aiguard.audit.note import make_signer
+from aiguard.audit.readings import read_on_record
 from aiguard.audit.signing import latest
 from aiguard.audit.verify import Problem, Report, Status, encode_hash
 from aiguard.audit.verify import verify as verify_log
@@ -23,7 +24,14 @@ from aiguard.cli.database import evidence
 from aiguard.cli.log_expiry import expire
 from aiguard.cli.log_proofs import EXIT, KEY_OPTION, check_proof, prove, trusted
 from aiguard.cli.output import err, fail, out
-from aiguard.errors import IntegrityError
+from aiguard.cli.people import account
+from aiguard.errors import IntegrityError, StoreError
+from aiguard.types import KeyRing, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
 
 
 @click.group()
@@ -36,15 +44,22 @@ audit.add_command(prove)
 audit.add_command(check_proof)
 
 
+REASON_OPTION: Final = click.option(
+    "--reason", metavar="SENTENCE",
+    help="Also show what the events say (their payloads). The reading goes on record with this reason: a ticket, a matter.",
+)  # fmt: skip
+
+
 @audit.command()
 @click.option("-n", "limit", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many events.")
+@REASON_OPTION
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object a line.")
-def tail(limit: int, *, as_data: bool) -> None:
+def tail(limit: int, reason: str | None, *, as_data: bool) -> None:
     """Show the newest events, the newest last."""
     with evidence() as (engine, keyring):
-        events = read.tail(engine, keyring, limit)
-    for event in events:
-        out(json.dumps(as_dict(event), ensure_ascii=True) if as_data else _line(event))
+        events = read.tail(engine, _opens(keyring, reason), limit)
+        _on_record(engine, keyring, "tail", reason, events, limit=limit)
+    _show(events, reason, as_data=as_data)
 
 
 @audit.command()
@@ -57,22 +72,65 @@ def tail(limit: int, *, as_data: bool) -> None:
 @click.option("--since", type=click.DateTime(), help="Only events at or after this time (UTC).")
 @click.option("--until", type=click.DateTime(), help="Only events before this time (UTC).")
 @click.option("-n", "limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="How many at most.")
+@REASON_OPTION
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object a line.")
-def search(types: tuple[str, ...], limit: int, *, as_data: bool, **wanted: Any) -> None:
+def search(reason: str | None, *, as_data: bool, **wanted: Any) -> None:
     """Show the newest events that fit, the newest last."""
-    since, until = (wanted.pop(name) for name in ("since", "until"))
+    for name in ("since", "until"):
+        wanted[name] = wanted[name] and wanted[name].replace(tzinfo=UTC)
     with evidence() as (engine, keyring):
-        events = read.search(
-            engine,
-            keyring,
-            types=types,
-            since=since and since.replace(tzinfo=UTC),
-            until=until and until.replace(tzinfo=UTC),
-            limit=limit,
-            **wanted,
+        events = read.search(engine, _opens(keyring, reason), **wanted)
+        _on_record(engine, keyring, "search", reason, events, **wanted)
+    _show(events, reason, as_data=as_data)
+
+
+def _opens(keyring: KeyRing, reason: str | None) -> KeyRing | None:
+    """What opens payloads, where there is a reason to."""
+    if reason is not None and not reason.strip():
+        raise click.UsageError("--reason: say why, in a sentence")
+    return keyring if reason is not None else None
+
+
+def _on_record(
+    engine: Engine, keyring: KeyRing, how: str, reason: str | None, events: Sequence[Event], **wanted: object
+) -> None:
+    places = [event.seq for event in events]
+    _read(engine, keyring, how, reason, (len(places), min(places, default=None), max(places, default=None)), **wanted)
+
+
+def _read(
+    engine: Engine,
+    keyring: KeyRing,
+    how: str,
+    reason: str | None,
+    span: tuple[int, int | None, int | None],
+    **wanted: object,
+) -> None:
+    """Put on record that payloads are about to be shown, where they are; if that cannot be, nothing is shown."""
+    if reason is None:
+        return
+    count, first, last = span
+    try:
+        read_on_record(
+            engine, keyring,
+            how=how, by=account(), reason=reason, events=count, first=first, last=last, wanted=wanted, now=utc_now(),
+        )  # fmt: skip
+    except StoreError as error:
+        fail(
+            f"nothing is shown, since the reading could not be put on record: {error}\n"
+            "without --reason events are shown without their payloads, and nothing needs to be recorded"
         )
+
+
+def _show(events: Sequence[Event], reason: str | None, *, as_data: bool) -> None:
     for event in events:
-        out(json.dumps(as_dict(event), ensure_ascii=True) if as_data else _line(event))
+        if as_data:
+            shown = as_dict(event)
+            if reason is None:
+                del shown["payload"]
+            out(json.dumps(shown, ensure_ascii=True))
+        else:
+            out(_line(event))
 
 
 @audit.command()
@@ -93,10 +151,15 @@ def stats(*, as_data: bool) -> None:
 
 @audit.command()
 @click.option("--from", "start", default=0, type=click.IntRange(0), help="Position of the first event.")
-def export(start: int) -> None:
-    """Write every event as NDJSON: its leaf, as it was hashed, and its payload."""
+@REASON_OPTION
+def export(start: int, reason: str | None) -> None:
+    """Write every event as NDJSON: its leaf, as it was hashed, and with --reason its payload."""
     with evidence() as (engine, keyring):
-        for line in read.export(engine, keyring, start=start):
+        opens = _opens(keyring, reason)
+        span = read.span(engine, start)
+        _read(engine, keyring, "export", reason, span, start=start)
+        count, _, last = span
+        for line in read.export(engine, opens, start=start, last=last) if count else ():
             click.echo(line)
 
 

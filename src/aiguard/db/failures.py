@@ -34,6 +34,7 @@ _POSTGRES_REMEDIES = {
     "58": "the server met an I/O error",
     "40": "the transaction lost against another one",
 }
+_NOT_ALLOWED = "42501"
 _NO_SCHEMA = "the schema is missing or old; run `aiguard db upgrade`"
 
 
@@ -81,6 +82,8 @@ def as_store_error(error: BaseException, doing: str = "written") -> StoreError:
 def _remedy(error: BaseException, code: str) -> str:
     if isinstance(error, PoolTimeout):
         return "no connection was free in time"
+    if code == _NOT_ALLOWED:
+        return "this account may not; sign in with one that `aiguard db roles` gave the right to"
     if code == "SQLITE_ERROR" or code.startswith("42"):
         return _NO_SCHEMA
     for table in (_SQLITE_REMEDIES, _POSTGRES_REMEDIES):
