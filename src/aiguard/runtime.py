@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from aiguard import audit, logs, store
@@ -67,7 +67,7 @@ def open_guard(
             for the database that settings name.
 
     Raises:
-        PolicyError, SettingsError, SchemaRevisionError: with the remedy. Nothing is left open.
+        ConfigurationError: with the remedy: the policy, a setting, the schema's revision, a model that is missing. Nothing is left open.
     """
     settings = Settings.load() if settings is None else settings
     settings.check_ready(own_database=engine is not None)
@@ -80,10 +80,17 @@ def open_guard(
         engine = make_engine(settings.database_url, schema=schema)
     else:
         engine, own_engine = adopt(engine, schema=schema)
-    key_store: KeyStore | None = None
+    ending = ExitStack()
+    """What there is to close, the last opened first: when the guard is closed, and when it cannot be made."""
     try:
+        if settings.log_protection:
+            logs.install(scrub_line)
+            ending.callback(logs.uninstall)
+        if own_engine:
+            ending.callback(engine.dispose)
         keys = open_keys(settings, engine, wrapper=wrapper)
         key_store = cast("KeyStore", keys.store)
+        ending.callback(key_store.close)
         if settings.environment.relaxed:
             upgrade(engine)  # development and test need no extra step; elsewhere a person runs the migration
             belonging.require_own_store(engine, key_store)
@@ -94,7 +101,9 @@ def open_guard(
             key_store.check()
         require_own_keys(keys)
         belonging.bind(engine, key_store, clock())
-        policy_loaded(engine, keys, policy.hash, environment=str(settings.environment), now=clock())
+        keeper = keeper_of(settings, engine, clock=clock, keyring=keys)
+        if keeper is not None:
+            ending.callback(keeper.close)
         writer = Writer(
             engine,
             keys,
@@ -105,59 +114,42 @@ def open_guard(
             },  # the log last: its lock is held for the shortest time
             timeout=settings.store_timeout_seconds,
         )
+        ending.callback(writer.close)
         outbox = Outbox(engine, keys)
-        keeper = keeper_of(settings, engine, clock=clock, keyring=keys)
-    except BaseException:
-        if key_store is not None:
-            key_store.close()
-        if own_engine:
-            engine.dispose()
-        raise
-    if settings.log_protection:
-        logs.install(scrub_line)
-
-    ticker = ticker_of(settings, engine, keys, policy, clock=clock)
-    outbox.start()
-    if ticker is not None:
-        ticker.start()
-    if keeper is not None:
-        keeper.start()
-
-    def close() -> None:
+        ending.callback(outbox.close)
+        ticker = ticker_of(settings, engine, keys, policy, clock=clock)
         if ticker is not None:
-            ticker.close()
-        outbox.close()
-        writer.close()
-        if keeper is not None:
-            keeper.close()
-        key_store.close()
-        if own_engine:
-            engine.dispose()
-        if settings.log_protection:
-            logs.uninstall()
-
-    options: dict[str, Any] = {} if count_tokens is None else {"count_tokens": count_tokens}
-    return Guard(
-        policy=policy,
-        settings=settings,
-        detector=default_detector() if detector is None else detector,
-        recognizers=recognizers,
-        models=models,
-        recorder=writer,
-        keys=keys,
-        authoriser=authoriser,
-        clock=clock,
-        on_close=close,
-        tokens=tables.TokenTable(engine, keys),
-        counters=open_counters(settings, policy),
-        record_within=outbox.put,
-        store=Kept(
-            vaults=store.VaultTable(engine, keys, clock=clock),
-            artifacts=store.ArtifactTable(engine, keys, clock=clock),
-            requests=store.RequestTable(engine, keys),
-        ),
-        **options,
-    )
+            ending.callback(ticker.close)
+        options: dict[str, Any] = {} if count_tokens is None else {"count_tokens": count_tokens}
+        guard = Guard(
+            policy=policy,
+            settings=settings,
+            detector=default_detector() if detector is None else detector,
+            recognizers=recognizers,
+            models=models,
+            recorder=writer,
+            keys=keys,
+            authoriser=authoriser,
+            clock=clock,
+            on_close=ending.close,
+            tokens=tables.TokenTable(engine, keys),
+            counters=open_counters(settings, policy),
+            record_within=outbox.put,
+            store=Kept(
+                vaults=store.VaultTable(engine, keys, clock=clock),
+                artifacts=store.ArtifactTable(engine, keys, clock=clock),
+                requests=store.RequestTable(engine, keys),
+            ),
+            **options,
+        )
+        policy_loaded(engine, keys, policy.hash, environment=str(settings.environment), now=clock())
+        for thread in (outbox, ticker, keeper):
+            if thread is not None:
+                thread.start()
+    except BaseException:
+        ending.close()
+        raise
+    return guard
 
 
 def ticker_of(
