@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -76,6 +77,57 @@ def test_a_schema_pattern_does_not_backtrack() -> None:
     started = time.perf_counter()
     assert codes(rules, json.dumps("a" * 50_000 + "!")) == ["output.schema"]
     assert time.perf_counter() - started < 2
+
+
+SLOW = "^(a+)+$"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize(
+    ("schema", "instance"),
+    [
+        (
+            {"$schema": DIALECT, "properties": {"a": {"pattern": SLOW}, "inner": {"$ref": "#"}}},
+            {"inner": {"a": "a" * 25 + "!"}},
+        ),
+        (
+            {"properties": {"inner": {"$schema": DIALECT, "$id": "urn:x", "pattern": SLOW}}},
+            {"inner": "a" * 25 + "!"},
+        ),
+        ({"patternProperties": {SLOW: {}}, "additionalProperties": False}, {"a" * 25 + "!": 1}),
+        ({"anyOf": [{"patternProperties": {SLOW: {}}, "additionalProperties": False}]}, {"a" * 25 + "!": 1}),
+    ],
+)
+def test_no_pattern_of_a_schema_backtracks_wherever_it_stands(schema: Any, instance: Any) -> None:
+    rules = AnswerRules(json_schema=schema)
+    started = time.process_time()
+    assert codes(rules, json.dumps(instance)) == ["output.schema"]
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ('{"x-1": 1}', True),
+        ('{"x-1": "1"}', False),
+        ('{"known": "a", "x-1": 2, "other": [true]}', True),
+        ('{"other": [1]}', False),
+        ('{"other": 1}', False),
+        ("[1]", True),
+    ],
+)
+def test_properties_that_are_named_nowhere_are_held_against_additional_properties(text: str, *, fits: bool) -> None:
+    schema = {
+        "properties": {"known": {"type": "string"}},
+        "patternProperties": {"^x-": {"type": "integer"}},
+        "additionalProperties": {"type": "array", "items": {"type": "boolean"}},
+    }
+    assert (codes(AnswerRules(json_schema=schema), text) == []) is fits
+
+
+def test_what_cannot_be_held_in_linear_time_stops_the_start() -> None:
+    with pytest.raises(PolicyError, match="additionalProperties"):
+        AnswerRules(json_schema={"patternProperties": {"^x-": {}}, "unevaluatedProperties": False})
 
 
 @given(st.text(max_size=300))

@@ -209,6 +209,13 @@ def test_sensitivity_and_signatures_are_read() -> None:
         (feature("output.json_schema = { '$ref' = 'https://x.example/s' }"), 4, "$ref leads out of the schema"),
         (feature("output.json_schema = { pattern = '(a)\\1' }"), 4, "json_schema: cannot be used"),
         (feature("output.json_schema = { patternProperties = { '(?!a)' = {} } }"), 4, "json_schema: cannot be used"),
+        (
+            feature(
+                "output.json_schema = { patternProperties = { 'a+' = {} }, not = { unevaluatedProperties = false } }"
+            ),
+            4,
+            "has patternProperties and unevaluatedProperties",
+        ),
         (feature("output.json_schema = 'schema.json'"), 4, "the policy was not read from one"),
         ("[features.chat]\nscope = 'a b'\nowner = 'x'", 2, "is not a scope name"),
         ("[features.chat]\nscope = ''\nowner = 'x'", 2, "is not a scope name"),

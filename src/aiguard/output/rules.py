@@ -1,7 +1,7 @@
 """Blocked patterns and JSON schema for answers.
 
-Patterns run on RE2 and so does the ``pattern`` keyword of a schema: a model's answer must not be able to choose an
-input that backtracks (law 7). A schema never fetches a remote reference.
+Patterns run on RE2 and so does every pattern of a schema: a model's answer must not be able to choose an input that
+backtracks (law 7). A schema never fetches a remote reference.
 """
 
 from __future__ import annotations
@@ -49,6 +49,22 @@ def _pattern_properties(
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)  # type: ignore[attr-defined]
 
 
+def _additional_properties(
+    validator: SchemaValidator, additional: Any, instance: Any, schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    patterns = [compile_pattern(pattern) for pattern in schema.get("patternProperties", {})]
+    named = schema.get("properties", {})
+    for key, value in instance.items():
+        if key in named or any(pattern.found(key) for pattern in patterns):
+            continue
+        if additional is False:
+            yield jsonschema.ValidationError("has a property that the schema does not know")
+        else:
+            yield from validator.descend(value, additional, path=key)  # type: ignore[attr-defined]
+
+
 def _unique_items(
     _validator: SchemaValidator, unique: Any, instance: Any, _schema: Any
 ) -> Iterator[jsonschema.ValidationError]:
@@ -72,22 +88,48 @@ def _canonical(value: Any) -> Any:
 
 _Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     jsonschema.Draft202012Validator,
-    {"pattern": _pattern, "patternProperties": _pattern_properties, "uniqueItems": _unique_items},
+    {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+        "uniqueItems": _unique_items,
+    },
 )
 
 
-def _patterns_in(schema: Any) -> Iterator[str]:
+def _evolve(self: Any, **changes: Any) -> Any:
+    """The validator for a subschema: this one again.
+
+    A subschema that names its dialect (``$schema``) would otherwise be given the library's own, whose patterns backtrack.
+    """
+    fields = {each.alias: getattr(self, each.name) for each in type(self).__attrs_attrs__ if each.init}
+    return type(self)(**fields | changes)
+
+
+_Validator.evolve = _evolve
+
+
+def _check_patterns(schema: Any) -> None:
+    """Refuse a schema whose patterns cannot run on RE2."""
     stack = [schema]
+    keys: set[str] = set()
     while stack:
         node = stack.pop()
         if isinstance(node, dict):
+            keys.update(node)
             if isinstance(node.get("pattern"), str):
-                yield node["pattern"]
+                compile_pattern(node["pattern"])
             if isinstance(node.get("patternProperties"), dict):
-                yield from node["patternProperties"]
+                for pattern in node["patternProperties"]:
+                    compile_pattern(pattern)
             stack.extend(node.values())
         elif isinstance(node, list):
             stack.extend(node)
+    if {"patternProperties", "unevaluatedProperties"} <= keys:
+        raise PolicyError(
+            "output.json_schema has patternProperties and unevaluatedProperties, which cannot be held together in linear time; "
+            "use additionalProperties"
+        )
 
 
 def _reject_constant(name: str) -> Any:
@@ -128,8 +170,7 @@ class AnswerRules:
             except jsonschema.SchemaError as error:
                 where = "/".join(str(step) for step in error.absolute_path) or "the top level"
                 raise PolicyError(f"output.json_schema is not a valid JSON Schema (2020-12) at {where}") from None
-            for pattern in _patterns_in(schema):
-                compile_pattern(pattern)
+            _check_patterns(schema)
             self._schema = _Validator(schema, registry=referencing.Registry())
 
     def check(self, texts: Sequence[str], *, wider: Sequence[str] = ()) -> tuple[Violation, ...]:

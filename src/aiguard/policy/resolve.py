@@ -279,6 +279,7 @@ class Resolver:
     def _subschemas(self, at: KeyPath, schema: dict[str, Any]) -> None:
         """References must stay inside, and patterns must run in linear time: the text they judge comes from a model."""
         waiting: list[tuple[object, bool]] = [(schema, False)]
+        keywords: set[str] = set()
         while waiting:
             node, names = waiting.pop()
             if isinstance(node, list):
@@ -288,7 +289,9 @@ class Resolver:
             for key, value in node.items():
                 if names:
                     waiting.append((value, False))
-                elif key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
+                    continue
+                keywords.add(key)
+                if key in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
                     self._say(at, f"{key} leads out of the schema; copy what it refers to into $defs")
                 elif key == "pattern" and isinstance(value, str):
                     self._pattern(at, value)
@@ -297,6 +300,11 @@ class Resolver:
                         for pattern in value:
                             self._pattern(at, pattern)
                     waiting.append((value, key in _NAMED_SCHEMAS))
+        if {"patternProperties", "unevaluatedProperties"} <= keywords:
+            self._say(
+                at,
+                "has patternProperties and unevaluatedProperties; together they cost too much: use additionalProperties",
+            )
 
     def _say(self, at: KeyPath, message: str) -> None:
         self.problems[at, message] = None
