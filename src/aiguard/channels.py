@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any, Protocol, cast
 
 from aiguard import redact
-from aiguard.detect.parts import detect_parts
+from aiguard.detect.parts import detect_parts, place_of
 from aiguard.detect.stream import PartScan
 from aiguard.errors import OutputBlocked
 from aiguard.framing.jsontree import JsonDocument
 from aiguard.framing.sse import SseEvent
-from aiguard.output import pattern_broken
+from aiguard.output import LinkScan, pattern_broken
 from aiguard.output.stream import LinkAware, PatternGate
 from aiguard.pipeline import Controls, Opened, enforce
 from aiguard.providers.wire.shape import json_text, known, marked, read, where_fits
@@ -67,6 +67,10 @@ class Rules:
         self.whole = self.output.json_schema is not None
         self.seams: dict[str, list[Finding]] = {}
         """What stands across the seams of the text that ended last, of those that read so: the next events repeat it."""
+        self.said = LinkScan()
+        """Has seen all texts that are read as one up to here."""
+        self.openings: dict[str, LinkScan] = {}
+        """For such a text that has ended, what had seen all before it."""
 
     def own(self, text: str) -> list[Finding]:
         """The conversation's own tokens in ``text``."""
@@ -109,10 +113,19 @@ class Rules:
         return PartScan(self.detector, tokens=self.own, prefixes=_PREFIXES)
 
     def treat(
-        self, parts: Sequence[Part], *, across: Sequence[Finding] = (), count: bool = True
+        self,
+        parts: Sequence[Part],
+        *,
+        across: Sequence[Finding] = (),
+        count: bool = True,
+        after: LinkScan | None = None,
     ) -> tuple[list[str], list[str]]:
-        """Whole parts, as the pipeline treats them: as shown, and as they may be kept. ``across`` is found in each besides."""
+        """Whole parts, as the pipeline treats them: as shown, and as they may be kept. ``across`` is found in each besides.
+
+        ``after`` has seen the texts that are read before them, where they are such texts and nothing else.
+        """
         shown, kept = [], []
+        said = LinkScan()
         for part, found in zip(parts, detect_parts(self.detector, parts), strict=True):
             own = self.own(part.text)
             more = self.seams.get(part.text, ()) if _is_repeated(part.pointer) else ()
@@ -120,11 +133,19 @@ class Rules:
             kept.append(text)
             if self.trail.monitored:
                 text = part.text
-            if own and restores(self.output, part):
-                how = partial(restore, links=self.links)
+            if (own or after is not None or place_of(part) is not None) and restores(self.output, part):
+                how = partial(restore, links=self.links, after=after or self._after(part, said))
                 text = self.restored(text, how) if count else how(self.vault, text)[0]
             shown.append(text)
         return shown, kept
+
+    def _after(self, part: Part, said: LinkScan) -> LinkScan | None:
+        """What has seen the texts before a part of an event: those of the event itself, or of the stream where it repeats one."""
+        if place_of(part) is None:
+            return None
+        if _is_repeated(part.pointer) and (opening := self.openings.get(part.text)) is not None:
+            return opening.copy()
+        return said
 
     def obey(self, said: Sequence[str] | None = None, *, wider: Sequence[str] = ()) -> None:
         """Hold texts against the feature's patterns, and what is ``said`` against its schema as well."""
@@ -145,7 +166,8 @@ class _Streaming:
         self._scan = rules.scan() if block is None else BlockScan(rules.scan(), *block)
         self._restore: Callable[..., str] | None = None
         if restores:
-            self._restore = rules.plain_restored if rules.links else LinkAware(rules.plain_restored).feed
+            links = None if block is None else rules.said
+            self._restore = rules.plain_restored if rules.links else LinkAware(rules.plain_restored, links).feed
         self._gate = PatternGate(() if rules.trail.monitored else rules.patterns)
         self.kept: list[str] = []
 
@@ -203,7 +225,9 @@ class _Whole:
             self._rules.obey(wider=shown)
             return _argument(body.render(shown))
         across = [] if self._block is None else self._block[0].findings(self._block[1], len(text))
-        (result,), kept = self._rules.treat([Part(text=text, role="assistant", channel=self._kind)], across=across)
+        part = Part(text=text, role="assistant", channel=self._kind)
+        after = None if self._block is None else self._rules.said
+        (result,), kept = self._rules.treat([part], across=across, after=after)
         self.kept += kept
         self._rules.obey([result] if self._said else None, wider=[result])
         return result
@@ -279,6 +303,7 @@ class Channel:
         self.transform = _Undecided(rules, delta.kind, said=self.said, block=block)
         self._rules = rules
         self._block = block
+        self._opening = None if block is None else rules.said.copy()
         self._raw: list[str] = []
         self.shown: list[str] = []
         self.example: tuple[SseEvent, Any, tuple[str | int, ...]] | None = None
@@ -300,8 +325,10 @@ class Channel:
         """The rest."""
         out = self.transform.finish()
         self.shown.append(out)
-        if self._block is not None and self._block[0].several:
+        if self._block is not None and self._opening is not None:
             run, start = self._block
             text = "".join(self._raw)
-            self._rules.seams[text] = run.findings(start, len(text))
+            self._rules.openings[text] = self._opening
+            if run.several:
+                self._rules.seams[text] = run.findings(start, len(text))
         return out

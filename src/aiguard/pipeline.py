@@ -40,7 +40,7 @@ from aiguard.errors import (
 )
 from aiguard.identity import Access
 from aiguard.injection import Defence
-from aiguard.output import AnswerRules
+from aiguard.output import AnswerRules, LinkScan
 from aiguard.policy import Feature, Policy
 from aiguard.restoring import restore, restores
 from aiguard.scan import Engine
@@ -356,6 +356,7 @@ def validate(
     shown: list[str] = []
     keepable: list[str] = []
     stopped: set[str] = set()
+    links = LinkScan()
     for part, found in zip(parts, findings, strict=True):
         own = [t for t in vault.literals(part.text) if vault.restore(part.text[t.start : t.end]).count]
         spans = [f for f in found if not any(t.start <= f.start and f.end <= t.end for t in own)]
@@ -368,8 +369,9 @@ def validate(
         keepable.append(text)
         if trail.monitored:
             text = part.text
-        if own and restores(output, part):
-            text, values = restore(vault, text, links="links" in output.restore_in)
+        after = None if detect.place_of(part) is None else links
+        if (own or after is not None) and restores(output, part):
+            text, values = restore(vault, text, links="links" in output.restore_in, after=after)
             trail.restored += len(values)
             lease.note_restored(values)
         shown.append(text)

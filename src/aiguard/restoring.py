@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiguard.errors import MalformedInput
 from aiguard.framing.jsontree import JsonDocument
-from aiguard.output import link_spans
+from aiguard.output import LinkScan
 from aiguard.policy import OutputRule
 from aiguard.redact import Vault
 from aiguard.types import Part, PartKind
@@ -16,26 +16,29 @@ def restores(output: OutputRule, part: Part) -> bool:
     return output.restore and there and part.kind is PartKind.TEXT
 
 
-def restore(vault: Vault, text: str, *, links: bool = False) -> tuple[str, list[str]]:
+def restore(vault: Vault, text: str, *, links: bool = False, after: LinkScan | None = None) -> tuple[str, list[str]]:
     """``text`` with this vault's tokens turned back, in ``links`` only where that is asked for, and the values that were.
 
-    A JSON object or array is restored leaf by leaf, so that a value with a quote in it stays a value.
+    A JSON object or array is restored leaf by leaf, so that a value with a quote in it stays a value. ``after`` has seen the
+    texts that its reader reads before this one, and sees this one: a link that began there goes on here.
     """
-    restored, values = _restored(vault, text, links=links)
+    scan = None if links else after or LinkScan()
+    restored, values = _restored(vault, text, scan)
     if values and text.lstrip()[:1] in {"{", "["}:
         try:
             document = JsonDocument.parse(text)
         except MalformedInput:  # prose that begins with a bracket
             return restored, values
-        restored = document.render([_restored(vault, part.text, links=links)[0] for part in document.parts()]).decode()
+        leaves = [_restored(vault, part.text, None if links else LinkScan())[0] for part in document.parts()]
+        restored = document.render(leaves).decode()
     return restored, values
 
 
-def _restored(vault: Vault, text: str, *, links: bool) -> tuple[str, list[str]]:
+def _restored(vault: Vault, text: str, links: LinkScan | None) -> tuple[str, list[str]]:
     pieces: list[str] = []
     values: list[str] = []
     done = 0
-    for start, end in [*([] if links else link_spans(text)), (len(text), len(text))]:
+    for start, end in [*([] if links is None else links.feed(text)), (len(text), len(text))]:
         restored = vault.restore(text[done:start])
         values += [restored.text[left:right] for left, right in restored.spans]
         pieces += (restored.text, text[start:end])

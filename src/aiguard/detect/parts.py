@@ -114,7 +114,7 @@ def adjacent(earlier: tuple[int, ...], later: tuple[int, ...]) -> bool:
     return len(later) == 2 and later == (earlier[0] + 1, 0)
 
 
-def _place(part: Part) -> tuple[int, ...] | None:
+def place_of(part: Part) -> tuple[int, ...] | None:
     """Where a text of an answer stands among the texts that are read as one; None for any other part."""
     steps = part.pointer.split("/")
     if part.role != "assistant" or len(steps) < 2 or steps[1] not in _ANSWERS or steps[-1] != "text":
@@ -142,7 +142,7 @@ def _groups(parts: Sequence[Part]) -> list[list[int]]:
     for index, part in enumerate(parts):
         if not part.text or part.kind is not PartKind.TEXT or part.channel != "prose":
             continue
-        place = _place(part)
+        place = place_of(part)
         if place is not None:
             if adjacent(last, place):
                 said[-1].append(index)

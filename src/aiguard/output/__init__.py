@@ -4,7 +4,7 @@ The law of this folder: rules that need the whole answer see the whole answer, a
 cannot decide refuses. Nothing here knows where an answer came from.
 """
 
-from aiguard.output.links import link_spans
+from aiguard.output.links import LinkScan, link_spans
 from aiguard.output.rules import AnswerRules, Violation, pattern_broken
 
-__all__ = ["AnswerRules", "Violation", "link_spans", "pattern_broken"]
+__all__ = ["AnswerRules", "LinkScan", "Violation", "link_spans", "pattern_broken"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
 from typing import Final, Literal
 
 CARRY: Final = 64
@@ -192,6 +193,13 @@ class LinkScan:
     def __init__(self) -> None:
         self._behind = ""
         self._open: list[_State | None] = [None] * len(_KINDS)
+
+    def copy(self) -> LinkScan:
+        """Another one that stands at the same place."""
+        other = LinkScan()
+        other._behind = self._behind
+        other._open = [copy(state) for state in self._open]
+        return other
 
     def feed(self, text: str) -> list[tuple[int, int]]:
         """The stretches within ``text``."""

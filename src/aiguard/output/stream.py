@@ -70,12 +70,12 @@ class LinkAware:
     """Rewrites the stretches of a text that stand outside links, as they would be in the whole text.
 
     ``rewrite`` is given the stretches in order; a token is never cut by them. A closing bracket is held back until the
-    next character says whether a link begins with it.
+    next character says whether a link begins with it. ``links`` has seen the texts that its reader reads before this one.
     """
 
-    def __init__(self, rewrite: Callable[[str], str]) -> None:
+    def __init__(self, rewrite: Callable[[str], str], links: LinkScan | None = None) -> None:
         self._rewrite = rewrite
-        self._links = LinkScan()
+        self._links = LinkScan() if links is None else links
         self._held = ""
 
     @property
