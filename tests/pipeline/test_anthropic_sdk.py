@@ -17,6 +17,7 @@ from tests.support.scripted import Script, ScriptedServer
 
 from aiguard.errors import AccessDenied, ContentBlocked, ControlFailed, InputRefused, OutputBlocked, ProviderFailed
 from aiguard.guard import Guard
+from aiguard.providers.errors import EgressRefused
 from aiguard.settings import Environment, Settings
 
 RULES = """
@@ -185,6 +186,29 @@ def test_a_tool_loop_with_thinking_goes_round(stage: Stage) -> None:
     assert sent[1]["content"][0] == thought
     token = sent[0]["content"].removeprefix("I am ")
     assert sent[2]["content"][0]["content"] == f"sent to {token}"
+
+
+def test_the_sdks_tool_runner_works_without_threads_and_is_refused_with_them(stage: Stage) -> None:
+    got: list[str] = []
+
+    @anthropic.beta_tool
+    def note(text: str) -> str:
+        """Keeps a note."""
+        got.append(text)
+        stage.body = says("done")
+        return f"kept: {text}"
+
+    use = {"type": "tool_use", "id": "toolu_1", "name": "note", "input": {"text": "write to bob@example.com"}}
+    stage.body = message([use], stop_reason="tool_use")
+    asked: dict[str, Any] = {**ASKED, "tools": [note]}
+    with stage.guard.acting_as(JANE, scope="support:reply"):
+        with pytest.raises(EgressRefused, match="thread=False"):
+            stage.client().beta.messages.tool_runner(**asked).until_done()
+        assert not stage.server.received
+        last = stage.client().beta.messages.tool_runner(**asked, thread=False).until_done()
+    assert last.content[0].to_dict()["text"] == "done"
+    assert got == ["write to [REDACTED_EMAIL]"]
+    assert "jane@example.com" not in json.dumps([each[1] for each in stage.server.received])
 
 
 def test_what_may_not_leave_stops_before_anything_is_sent(stage: Stage) -> None:

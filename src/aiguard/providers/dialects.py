@@ -58,7 +58,8 @@ ANTHROPIC: Final = Dialect(
     refused=MappingProxyType(
         {
             "anthropic-version": "it is not a date",
-            "anthropic-beta": "it names a feature that is not supported; supported: " + ", ".join(BETAS),
+            "anthropic-beta": "it names a feature that is not supported (tool_runner and thread ask for one unless they are given "
+            "thread=False); supported: " + ", ".join(BETAS),
             "anthropic-user-profile-id": _ANOTHER_ACCOUNT,
             "anthropic-workspace-id": _ANOTHER_ACCOUNT,
         }
