@@ -31,6 +31,9 @@ ROLES: Final = (APP, RETENTION, AUDITOR)
 LISTING: Final = f"{PREFIX}artifacts_listed"
 """A view of the artifacts without their content."""
 
+LISTED: Final = tuple(column.name for column in cast("Table", Artifact.__table__).columns if column.name != "content")
+"""Its columns, which an auditor may read in the table as well, so that commands can count."""
+
 _APPEND: Final = "SELECT, INSERT"
 _LOG: Final = MappingProxyType(
     {
@@ -67,7 +70,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "audit_erased": "SELECT, INSERT, DELETE",
             "audit_prunes": _APPEND,
             "artifacts": "SELECT, INSERT, UPDATE, DELETE",  # it plants canaries, and recomputes times
-            "vault": "SELECT, DELETE",
+            "vault": "SELECT, UPDATE (code), DELETE",  # it locks rows; a value under another code does not open
             "vault_requests": "SELECT, DELETE",
             "data_keys": "SELECT, INSERT, DELETE",
             "key_store": "SELECT",
@@ -79,6 +82,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         AUDITOR: {
             **dict.fromkeys((*_LOG, "schema_version", "holds", "job_runs", "erasures", "anonymised"), "SELECT"),
+            "artifacts": f"SELECT ({', '.join(LISTED)})",
             "artifacts_listed": "SELECT",
         },
     }
@@ -99,14 +103,13 @@ def statements(schema: str | None, members: Mapping[str, Sequence[str]] | None =
         ConfigurationError: an account's name would have to be quoted.
     """
     place = schema or "public"
-    columns = [column.name for column in cast("Table", Artifact.__table__).columns if column.name != "content"]
     made = [
         f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} NOLOGIN; END IF; END $$"
         for role in ROLES
     ]
     made += [
         f"DROP VIEW IF EXISTS {place}.{LISTING}",
-        f"CREATE VIEW {place}.{LISTING} AS SELECT {', '.join(columns)} FROM {place}.{PREFIX}artifacts",  # noqa: S608 - our own names
+        f"CREATE VIEW {place}.{LISTING} AS SELECT {', '.join(LISTED)} FROM {place}.{PREFIX}artifacts",  # noqa: S608 - our own names
     ]
     tables = sorted({f"{place}.{PREFIX}{name}" for grants in GRANTS.values() for name in grants})
     made += [f"REVOKE ALL ON {', '.join(tables)} FROM PUBLIC, {', '.join(ROLES)}"]
@@ -136,7 +139,7 @@ def apply(
         record: puts it on record, in the same transaction.
 
     Raises:
-        ConfigurationError: the database is not PostgreSQL.
+        ConfigurationError: the database is not PostgreSQL, or there is no such account.
         StoreError: the account may not create roles, does not own the tables, or the database cannot be used.
     """
     if engine.dialect.name != "postgresql":
@@ -144,8 +147,15 @@ def apply(
             "Roles are PostgreSQL's; who may use a SQLite file is said by its mode and its directory's."
         )
     wanted = statements(schema_of(engine), members)
+    accounts = sorted({account for some in (members or {}).values() for account in some})
+    there = text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:accounts)")
     try:
         with writing(engine) as connection:
+            missing = set(accounts) - set(connection.execute(there, {"accounts": accounts}).scalars())
+            if missing:
+                raise ConfigurationError(
+                    f"There is no account {', '.join(sorted(missing))} on this server; make it with CREATE ROLE … LOGIN first. Nothing was granted."
+                )
             for statement in wanted:
                 connection.execute(text(statement.replace(":", "\\:")))
             record(connection)

@@ -188,6 +188,17 @@ def open_evidence(
         engine.dispose()
 
 
+@contextmanager
+def open_log(settings: Settings) -> Iterator[Engine]:
+    """The database that settings name, at the right revision, for somebody who only looks and opens nothing that is sealed."""
+    engine = make_engine(settings.database_url, create=False, schema=settings.database_schema)
+    try:
+        check(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def read_policy(settings: Settings) -> Policy:
     """The policy that settings name."""
     return load_policy(settings.policy_path, _types((), None))

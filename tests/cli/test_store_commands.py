@@ -167,8 +167,10 @@ def test_a_wrong_key_is_one_clear_block(filled, monkeypatch):
     assert "Traceback" not in result.output
 
 
-def test_production_reads_with_its_own_keys_only(filled, monkeypatch):
+def test_production_opens_what_events_say_with_its_own_keys_only(filled, monkeypatch):
     monkeypatch.setenv("AIGUARD_ENVIRONMENT", "production")
     monkeypatch.setenv("AIGUARD_DATABASE_URL", "sqlite:///.aiguard/aiguard.db")
-    assert "AIGUARD_KEYS" in run("audit", "tail", code=1).output
+    assert "exchange.completed" in run("audit", "tail").output
+    assert "AIGUARD_KEYS" in run("audit", "tail", "--reason", "ticket 7", code=1).output
+    assert "AIGUARD_KEYS" in run("audit", "verify", "--payloads", code=1).output
     run("db", "check")

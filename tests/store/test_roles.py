@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,7 +18,7 @@ from tests.support.postgres import new_postgres, server_uri
 import aiguard.runtime
 from aiguard import Actor, audit, open_guard, retention, roles
 from aiguard.cli import main
-from aiguard.db import make_engine, writing
+from aiguard.db import make_engine, upgrade, writing
 from aiguard.db.base import Base
 from aiguard.detect import known_types
 from aiguard.errors import ConfigurationError
@@ -158,3 +160,124 @@ def test_sqlite_has_no_roles(tmp_path):
     with pytest.raises(ConfigurationError, match="PostgreSQL"):
         roles.apply(engine)
     engine.dispose()
+
+
+@pytest.fixture
+def signed_in_as(database, monkeypatch):
+    """Makes commands sign in with an account."""
+    guard = guard_as(database, "web")
+    with guard.acting_as(JANE, scope="support:reply", conversation="c1"):
+        guard.call(Model(), user("Write to jane@example.org"), model="local:small")
+    guard.close()
+    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "production")
+
+    def sign_in(account):
+        url = make_url(database[0]).set(username=account).render_as_string(hide_password=False)
+        monkeypatch.setenv("AIGUARD_DATABASE_URL", url)
+
+    return sign_in
+
+
+@pytest.mark.parametrize("keys", [True, False], ids=["with master keys", "without"])
+def test_an_auditor_looks_with_the_command_line_and_needs_no_key(signed_in_as, monkeypatch, keys):
+    signed_in_as("audit")
+    if not keys:
+        monkeypatch.delenv("AIGUARD_KEYS")
+    rest = ("hold list", "retention status", "retention runs", "retention anonymised", "subject erasures")
+    for command in (
+        *(f"audit {name}" for name in ("tail", "search --type exchange.*", "export", "stats")),
+        *rest,
+        "audit verify",
+    ):
+        result = CliRunner().invoke(main, command.split())
+        assert result.exit_code == (4 if command == "audit verify" else 0), (command, result.output)
+        if command.startswith("audit") and result.exit_code == 0:
+            assert "exchange.completed" in result.stdout, command
+
+
+def test_what_an_account_may_not_do_is_said_as_that(signed_in_as):
+    signed_in_as("audit")
+    placing = "hold place --matter m --custodian c --review 9d --feature f"
+    for command in (
+        "prune --apply",
+        "keys list",
+        "subject export jane",
+        placing,
+        "run-due",
+        "db check",
+        "audit tail --reason OPS-7",
+    ):
+        Path("aiguard.toml").write_text(POLICY, encoding="utf-8")
+        result = CliRunner().invoke(main, command.split())
+        assert result.exit_code == 1, (command, result.output)
+        assert "aiguard db roles" in result.stderr, (command, result.stderr)
+        assert "upgrade" not in result.stderr, (command, result.stderr)
+
+
+def test_a_role_for_an_account_that_is_not_there_is_said_as_that(database):
+    result = CliRunner().invoke(main, ["db", "roles", "--apply", "--app", "nobody_here"])
+    assert result.exit_code == 1
+    assert "nobody_here" in result.stderr
+    assert "upgrade" not in result.stderr
+
+
+def test_jobs_do_their_work_by_the_command_line_in_any_schema(signed_in_as):
+    signed_in_as("jobs")
+    Path("aiguard.toml").write_text(POLICY, encoding="utf-8")
+    for command in ("prune", "prune --apply", "run-due", "retention status", "audit stats", "subject erasures"):
+        result = CliRunner().invoke(main, command.split())
+        assert result.exit_code == 0, (command, result.output)
+    placed = CliRunner().invoke(
+        main,
+        [
+            "hold",
+            "place",
+            "--matter",
+            "m",
+            "--custodian",
+            "c",
+            "--review",
+            "9d",
+            "--feature",
+            "support-reply",
+            "--by",
+            "ann",
+            "--json",
+        ],
+    )
+    assert json.loads(placed.output)["covers"] > 0
+    erased = CliRunner().invoke(main, f"subject erase {JANE.id} --tenant {JANE.tenant} --yes".split())
+    assert erased.exit_code == 3, erased.output
+
+
+def test_a_trigger_of_another_schema_does_not_stand_for_one_that_is_missing(database, monkeypatch):
+    url, schema = database
+    elsewhere = make_engine(url, schema="elsewhere")
+    upgrade(elsewhere)
+    elsewhere.dispose()
+    own = make_engine(url, schema=schema)
+    with writing(own) as connection:
+        connection.execute(text("DROP TRIGGER aiguard_audit_events_rows ON aiguard_audit_events"))
+    own.dispose()
+    result = CliRunner().invoke(main, ["audit", "verify"])
+    assert "trigger aiguard_audit_events_rows" in result.output.replace("the trigger", "trigger"), result.output
+
+
+def test_a_table_of_the_session_does_not_stand_for_the_one_that_a_trigger_looks_into(signed_in_as, database):
+    signed_in_as("jobs")
+    jobs = signed_in(database, "jobs")
+    shadows = (
+        "CREATE TEMP TABLE aiguard_audit_prunes (cut bigint)",
+        "INSERT INTO aiguard_audit_prunes VALUES (1000000)",
+        "CREATE TEMP TABLE aiguard_audit_erased (seq bigint, tombstone bigint)",
+        "INSERT INTO aiguard_audit_erased SELECT n, n FROM generate_series(0, 1000) AS n",
+    )
+    place = database[1] or "public"
+    for table in ("aiguard_audit_payloads", "aiguard_audit_events"):
+        with writing(jobs) as connection:
+            for statement in shadows:
+                connection.execute(text(statement))
+            with pytest.raises(DBAPIError, match="append-only"):
+                connection.execute(text(f"DELETE FROM {place}.{table}"))
+            connection.rollback()
+    jobs.dispose()

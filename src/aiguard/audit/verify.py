@@ -75,9 +75,7 @@ def verify(
     outside = [head for note in earlier if (head := _outside(report, note, verifiers, origin)) is not None]
     failures = (SQLAlchemyError, engine.dialect.loaded_dbapi.Error)
     try:
-        with reading(engine) as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        with reading(engine, snapshot=True) as connection:
             try:
                 map_file(connection, MAPPED)
                 _Walk(connection, report, verifiers, origin, progress).go(outside)
@@ -297,7 +295,9 @@ def _triggers(connection: Connection, report: Report) -> None:
         sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND instr(sql, 'RAISE(ABORT') > 0"
     else:
         wanted = _POSTGRES_TRIGGERS
-        sql = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A'"
+        sql = (
+            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A' AND pg_table_is_visible(tgrelid)"
+        )
     there = {str(name) for name in connection.execute(text(sql)).scalars()}
     for name in sorted(wanted - there):
         report.lacks("trigger", f"the trigger {name}, which refuses changes, is not there or not in force")

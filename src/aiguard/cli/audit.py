@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from aiguard.audit.signing import latest
 from aiguard.audit.verify import Problem, Report, Status, encode_hash
 from aiguard.audit.verify import verify as verify_log
 from aiguard.cli.context import current_settings
-from aiguard.cli.database import evidence
+from aiguard.cli.database import evidence, log
 from aiguard.cli.log_expiry import expire
 from aiguard.cli.log_proofs import EXIT, KEY_OPTION, check_proof, prove, trusted
 from aiguard.cli.output import err, fail, out
@@ -29,7 +30,7 @@ from aiguard.errors import IntegrityError, StoreError
 from aiguard.types import KeyRing, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Engine
 
@@ -56,7 +57,7 @@ REASON_OPTION: Final = click.option(
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object a line.")
 def tail(limit: int, reason: str | None, *, as_data: bool) -> None:
     """Show the newest events, the newest last."""
-    with evidence() as (engine, keyring):
+    with _opened(keys=reason is not None) as (engine, keyring):
         events = read.tail(engine, _opens(keyring, reason), limit)
         _on_record(engine, keyring, "tail", reason, events, limit=limit)
     _show(events, reason, as_data=as_data)
@@ -78,13 +79,24 @@ def search(reason: str | None, *, as_data: bool, **wanted: Any) -> None:
     """Show the newest events that fit, the newest last."""
     for name in ("since", "until"):
         wanted[name] = wanted[name] and wanted[name].replace(tzinfo=UTC)
-    with evidence() as (engine, keyring):
+    with _opened(keys=reason is not None) as (engine, keyring):
         events = read.search(engine, _opens(keyring, reason), **wanted)
         _on_record(engine, keyring, "search", reason, events, **wanted)
     _show(events, reason, as_data=as_data)
 
 
-def _opens(keyring: KeyRing, reason: str | None) -> KeyRing | None:
+@contextmanager
+def _opened(*, keys: bool) -> Iterator[tuple[Engine, KeyRing | None]]:
+    """The database, and what opens payloads if that is asked for: whoever only looks needs no key."""
+    if keys:
+        with evidence() as opened:
+            yield opened
+    else:
+        with log() as engine:
+            yield engine, None
+
+
+def _opens(keyring: KeyRing | None, reason: str | None) -> KeyRing | None:
     """What opens payloads, where there is a reason to."""
     if reason is not None and not reason.strip():
         raise click.UsageError("--reason: say why, in a sentence")
@@ -92,7 +104,7 @@ def _opens(keyring: KeyRing, reason: str | None) -> KeyRing | None:
 
 
 def _on_record(
-    engine: Engine, keyring: KeyRing, how: str, reason: str | None, events: Sequence[Event], **wanted: object
+    engine: Engine, keyring: KeyRing | None, how: str, reason: str | None, events: Sequence[Event], **wanted: object
 ) -> None:
     places = [event.seq for event in events]
     _read(engine, keyring, how, reason, (len(places), min(places, default=None), max(places, default=None)), **wanted)
@@ -100,14 +112,14 @@ def _on_record(
 
 def _read(
     engine: Engine,
-    keyring: KeyRing,
+    keyring: KeyRing | None,
     how: str,
     reason: str | None,
     span: tuple[int, int | None, int | None],
     **wanted: object,
 ) -> None:
     """Put on record that payloads are about to be shown, where they are; if that cannot be, nothing is shown."""
-    if reason is None:
+    if reason is None or keyring is None:
         return
     count, first, last = span
     try:
@@ -137,7 +149,7 @@ def _show(events: Sequence[Event], reason: str | None, *, as_data: bool) -> None
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
 def stats(*, as_data: bool) -> None:
     """Count the events by type, and say how far the log is signed."""
-    with evidence() as (engine, _):
+    with log() as engine:
         counts = Counter(read.counts(engine))
         head = latest(engine)
     total, signed = sum(counts.values()), head.size if head is not None else 0
@@ -154,7 +166,7 @@ def stats(*, as_data: bool) -> None:
 @REASON_OPTION
 def export(start: int, reason: str | None) -> None:
     """Write every event as NDJSON: its leaf, as it was hashed, and with --reason its payload."""
-    with evidence() as (engine, keyring):
+    with _opened(keys=reason is not None) as (engine, keyring):
         opens = _opens(keyring, reason)
         span = read.span(engine, start)
         _read(engine, keyring, "export", reason, span, start=start)
@@ -240,13 +252,13 @@ def verify(earlier: tuple[Path, ...], keys: tuple[str, ...], window: float, *, p
     """Derive the whole log again and compare: exit 0 ok, 3 tampered, 4 incomplete, 5 stale."""
     verifiers, origin = trusted(keys)
     notes = [note.read_bytes() for path in earlier for note in _notes(path)]
-    with evidence() as (engine, keyring):
+    with _opened(keys=payloads) as (engine, keyring):
         report = verify_log(
             engine,
             verifiers,
             origin=origin,
             earlier=notes,
-            keyring=keyring if payloads else None,
+            keyring=keyring,
             window=timedelta(seconds=window),
         )
     out(json.dumps(_as_data(report), indent=2)) if as_data else _tell(report)

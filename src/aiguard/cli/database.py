@@ -33,6 +33,15 @@ def evidence(*, any_keys: bool = False, own_store: bool = True) -> Iterator[tupl
         yield opened
 
 
+@contextmanager
+def log() -> Iterator[Engine]:
+    """The database, for somebody who only looks and needs no key (:func:`aiguard.runtime.open_log`)."""
+    from aiguard.runtime import open_log
+
+    with open_log(current_settings()) as opened:
+        yield opened
+
+
 def key_store_of(keyring: SubjectKeyRing) -> KeyStore:
     """The database of people's keys behind a ring that settings named."""
     return cast("KeyStore", keyring.store)

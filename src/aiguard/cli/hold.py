@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from aiguard import retention
-from aiguard.cli.database import evidence
+from aiguard.cli.database import evidence, log
 from aiguard.cli.output import err, out
 from aiguard.cli.people import account, moment, person_id
 from aiguard.retention import HoldScope, PlacedHold
@@ -92,7 +92,7 @@ def place(
 def list_(*, released_too: bool, as_data: bool) -> None:
     """The holds in force, what each covers now, and which of them should have been reviewed."""
     now = utc_now()
-    with evidence() as (engine, _):
+    with log() as engine:
         for each in retention.holds(engine, released=released_too):
             _show(each, now, as_data=as_data)
 

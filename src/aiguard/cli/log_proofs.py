@@ -13,7 +13,7 @@ from aiguard.audit.note import Verifier, read_verifier
 from aiguard.audit.prove import prove_consistency, prove_event, verify_proof
 from aiguard.audit.verify import Status
 from aiguard.cli.context import current_settings
-from aiguard.cli.database import evidence
+from aiguard.cli.database import log
 from aiguard.cli.output import fail, out
 from aiguard.errors import AIGuardError, IntegrityError, SettingsError
 
@@ -44,7 +44,7 @@ def prove(event: str | None, earlier: str | None, later: int | None) -> None:
     """
     if (event is None) == (earlier is None) or (later is not None and earlier is None):
         raise click.UsageError("give an EVENT, or --consistency CHECKPOINT with or without --to SIZE")
-    with evidence() as (engine, _):
+    with log() as engine:
         try:
             made = (
                 prove_event(engine, event) if event is not None else prove_consistency(engine, _earlier(earlier), later)

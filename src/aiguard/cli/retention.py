@@ -13,7 +13,7 @@ import click
 from rich.table import Table
 
 from aiguard.cli.context import current_settings
-from aiguard.cli.database import evidence
+from aiguard.cli.database import evidence, log
 from aiguard.cli.log_proofs import KEY_OPTION, trusted
 from aiguard.cli.output import console, err, fail, out
 from aiguard.policy import Policy, lint_retention, load_policy
@@ -82,7 +82,7 @@ def check_rules(file: Path | None, *, as_data: bool) -> None:
 def status(*, prometheus: bool, as_data: bool) -> None:
     """How much is overdue, held and kept, and when the last run came to its end."""
     now = utc_now()
-    with evidence() as (engine, _):
+    with log() as engine:
         figures = duties.figures(engine, now)
     if prometheus:
         click.echo(duties.prometheus(figures), nl=False)
@@ -101,7 +101,7 @@ def status(*, prometheus: bool, as_data: bool) -> None:
 @_AS_JSON
 def runs(job: str | None, count: int, *, as_data: bool) -> None:
     """The ledger: which job ran for which period, how often it was tried, and how it ended; newest first."""
-    with evidence() as (engine, _):
+    with log() as engine:
         found = ledger.runs(engine, job=job, limit=count)
     for run in found:
         said = {name: _plain(value) for name, value in asdict(run).items() if name != "holder"}
@@ -116,7 +116,7 @@ def runs(job: str | None, count: int, *, as_data: bool) -> None:
 @_AS_JSON
 def show_anonymised(*, as_data: bool) -> None:
     """What stays of what was anonymised: how many artifacts of which day, class, feature and sensitivity."""
-    with evidence() as (engine, _):
+    with log() as engine:
         rows = [{**row, "sensitivity": Sensitivity(row["sensitivity"]).name.lower()} for row in anonymised(engine)]
     for row in rows:
         out(

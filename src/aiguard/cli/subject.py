@@ -13,7 +13,7 @@ import click
 
 from aiguard import retention
 from aiguard.cli.context import current_settings
-from aiguard.cli.database import evidence
+from aiguard.cli.database import evidence, log
 from aiguard.cli.output import err, fail, out
 from aiguard.cli.people import account, person_id
 from aiguard.cli.retention import policy_of
@@ -88,7 +88,7 @@ def erase(id: str, tenant: str | None, by: str | None, *, dry_run: bool, yes: bo
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object a line.")
 def erasures(*, only_open: bool, as_data: bool) -> None:
     """Every erasure and where it stands; nobody's name is in it."""
-    with evidence() as (engine, _):
+    with log() as engine:
         for each in retention.erasures(engine):
             if not only_open or each.state != "completed":
                 _show(each, utc_now(), as_data=as_data)

@@ -190,9 +190,11 @@ _SETTLE = (
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent snapshot to read from."""
+def reading(engine: Engine, *, snapshot: bool = False) -> Iterator[Connection]:
+    """A transaction to read from. With ``snapshot`` all its statements see the same state; on SQLite they always do."""
     with engine.connect() as connection:
+        if snapshot and connection.dialect.name == "postgresql":  # before anything else is asked
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         if (schema := schema_of(engine)) is not None:
             connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": schema})
         yield connection

@@ -34,7 +34,8 @@ _POSTGRES_REMEDIES = {
     "58": "the server met an I/O error",
     "40": "the transaction lost against another one",
 }
-_NOT_ALLOWED = "42501"
+_NOT_PERMITTED = "42501"
+_NOT_ALLOWED = "this account may not; `aiguard db roles` prints what each role may, and with --apply grants it"
 _NO_SCHEMA = "the schema is missing or old; run `aiguard db upgrade`"
 
 
@@ -82,8 +83,8 @@ def as_store_error(error: BaseException, doing: str = "written") -> StoreError:
 def _remedy(error: BaseException, code: str) -> str:
     if isinstance(error, PoolTimeout):
         return "no connection was free in time"
-    if code == _NOT_ALLOWED:
-        return "this account may not; sign in with one that `aiguard db roles` gave the right to"
+    if code == _NOT_PERMITTED:
+        return _NOT_ALLOWED
     if code == "SQLITE_ERROR" or code.startswith("42"):
         return _NO_SCHEMA
     for table in (_SQLITE_REMEDIES, _POSTGRES_REMEDIES):

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.db.engine import reading
@@ -99,8 +99,7 @@ def plan(engine: Engine, now: datetime, *, rules: str | None = None, exact: bool
     c = _ARTIFACTS.c
     rule = (c.data_class, c.feature, c.retention, c.basis, c.owner, c.mechanism)
     try:
-        with reading(engine) as connection:
-            _one_snapshot(connection)
+        with reading(engine, snapshot=True) as connection:
             which = due(connection, now, rules)
             query = (
                 select(
@@ -159,8 +158,3 @@ def require_zone(now: datetime) -> None:
     """:class:`ValueError` for a moment that could be any of 26 hours."""
     if now.tzinfo is None:
         raise ValueError("now needs a timezone; use datetime.now(UTC)")
-
-
-def _one_snapshot(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
