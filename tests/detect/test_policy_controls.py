@@ -150,6 +150,24 @@ hashed = {{ salt = "{salt}", hmac_sha256 = ["{hashed("operation night owl", salt
     )
 
 
+def test_a_features_hashed_list_adds_to_the_default_one_or_is_refused() -> None:
+    salt, other = "a salt of sixteen", "another of sixteen"
+
+    def lists(of_the_feature: str) -> str:
+        return f"""
+[defaults.detect.deny]
+hashed = {{ salt = "{salt}", hmac_sha256 = ["{hashed("operation night owl", salt)}"] }}
+
+[features.support-reply.detect.deny]
+hashed = {{ salt = "{of_the_feature}", hmac_sha256 = ["{hashed("bluebird", of_the_feature)}"] }}
+"""
+
+    both = sent(lists(salt), "operation night owl and bluebird")
+    assert both == "[REDACTED_DENIED_TERM] and [REDACTED_DENIED_TERM]"
+    said = problems(lists(other))
+    assert "features.support-reply.detect.deny.hashed.salt: differs from that of defaults.detect.deny" in said
+
+
 @pytest.mark.parametrize(
     ("term", "texts"),
     [

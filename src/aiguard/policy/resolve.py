@@ -90,6 +90,7 @@ class Resolver:
         self._types((*at, "output", "redact"), entry.output.redact)
         self._distinct((*at, "models"), entry.models)
         self._detect_types((*at, "detect"), entry.detect)
+        self._one_salt((*at, "detect"), entry.detect)
         keep = KeepRule(**{**_written(defaults.keep), **_written(entry.keep)})
         for data_class in keep.classes:
             if getattr(self.document.retention, data_class) is None:
@@ -170,6 +171,16 @@ class Resolver:
                 check(Recognizer(name="deny", type=builtin.DENIED_TERM, pattern=pattern))
             except PolicyError as error:
                 self._say((*at, "deny", "patterns", index), f"cannot be used: {str(error)[:300]}")
+
+    def _one_salt(self, at: KeyPath, entry: DetectEntry) -> None:
+        """A feature's hashed list adds to that of the defaults, which it can under one salt only."""
+        for key in ("allow", "deny"):
+            inherited, own = getattr(self.document.defaults.detect, key).hashed, getattr(entry, key).hashed
+            if inherited and own and inherited.salt != own.salt:
+                self._say(
+                    (*at, key, "hashed", "salt"),
+                    f"differs from that of defaults.detect.{key}, to which this list adds; hash its values anew with that one",
+                )
 
     def _types(self, at: KeyPath, rules: Mapping[str, object], *, catch_all: bool = True) -> None:
         for key in rules:
@@ -323,7 +334,7 @@ def _detect(defaults: DetectEntry, entry: DetectEntry) -> DetectRule:
 
 
 def _union(one: ValueList, other: ValueList) -> ValueList:
-    if one.hashed and other.hashed and one.hashed.salt == other.hashed.salt:
+    if one.hashed and other.hashed:
         both = dict.fromkeys((*one.hashed.hmac_sha256, *other.hashed.hmac_sha256))
         hashed: HashedList | None = HashedList(salt=one.hashed.salt, hmac_sha256=tuple(both))
     else:
