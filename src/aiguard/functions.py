@@ -168,12 +168,12 @@ class _Steps:
 
     @contextmanager
     def _step(self) -> Iterator[None]:
-        before = resume(self._inner)
+        before, stepping = resume(self._inner), self._lease.stepping
         self._lease.stepping = True
         try:
             yield
         finally:
-            self._lease.stepping = False
+            self._lease.stepping = stepping  # a step may be taken within another one's
             inner = resume(before)
             if inner is not None and inner.lease is self._lease:
                 self._inner = inner

@@ -99,6 +99,13 @@ class _Protection:
             return value
         return self.text(printed)
 
+    def field(self, value: Any) -> Any:
+        """:meth:`value` of an ``extra=`` field; one that cannot be scrubbed is withheld, and logging goes on."""
+        try:
+            return self.value(value)
+        except Exception:  # noqa: BLE001 - a container may do anything when it is looked through
+            return WITHHELD
+
     def protect(self, record: logging.LogRecord) -> None:
         """Scrub what the factory set; a record that cannot be scrubbed is withheld, and logging goes on."""
         try:
@@ -176,7 +183,7 @@ def install(scrub: Scrub) -> None:
             record = make_record(logger, *args, **kwargs)
             for name, value in list(vars(record).items()):
                 if name not in _STANDARD:
-                    setattr(record, name, protection.value(value))
+                    setattr(record, name, protection.field(value))
             return record
 
         logging.setLogRecordFactory(protected_factory)

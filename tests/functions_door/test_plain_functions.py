@@ -160,6 +160,26 @@ def test_a_generator_has_its_identity_at_its_steps_and_its_reader_keeps_its_own(
     assert not kept[0].alive
 
 
+def test_a_generator_may_open_a_conversation_after_it_stepped_another_one(made: tuple[Guard, MemoryRecorder]) -> None:
+    guard, _ = made
+
+    @require_ai_scope("support:reply")
+    def inner() -> Iterator[str]:
+        yield "a"
+        yield "b"
+
+    @require_ai_scope("support:reply")
+    def outer() -> Iterator[str]:
+        pieces = inner()
+        yield next(pieces)
+        first = next(pieces)
+        with guard.conversation("c"):
+            yield first
+
+    with guard.acting_as(JANE, scope="support:reply"):
+        assert list(outer()) == ["a", "b"]
+
+
 def test_what_is_sent_and_thrown_into_a_generator_reaches_it_under_its_identity(
     made: tuple[Guard, MemoryRecorder],
 ) -> None:

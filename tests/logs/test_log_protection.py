@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -121,6 +121,25 @@ def test_extra_fields_are_scrubbed_in_depth(collected: Collector) -> None:
     text = collected.everything()
     assert EMAIL not in text
     assert "4111111111111111" not in text
+    assert vars(collected.records[0])["n"] == 7
+
+
+class _Unreadable(Mapping[str, str]):
+    """A container of the application's that is gone: a lazy one whose session has ended, say."""
+
+    def __getitem__(self, key: str) -> str:
+        raise RuntimeError(EMAIL)
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError(EMAIL)
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_an_extra_field_that_cannot_be_looked_through_is_withheld_and_the_line_is_logged(collected: Collector) -> None:
+    app().warning("x", extra={"request": _Unreadable(), "n": 7})
+    assert vars(collected.records[0])["request"] == logs.WITHHELD
     assert vars(collected.records[0])["n"] == 7
 
 

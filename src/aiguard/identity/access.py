@@ -2,7 +2,7 @@
 
 The lease travels in a :mod:`contextvars` variable, so threads, tasks and requests never see each other's. Work that
 outlives the function it was granted to (a generator that streams after the view returned) runs each step inside
-:func:`iterate_within`, which sets the variable for that step only; the thread's next request inherits nothing.
+:class:`IterateWithin`, which sets the variable for that step only; the thread's next request inherits nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _Lease:
     def __init__(self) -> None:
         self.alive = True
         self.stepping = False
-        """Whether an :class:`IterateWithin` is running one step of a generator under this lease just now."""
+        """Whether one step of a generator is being run under this lease just now."""
         self._restored: set[str] = set()
         self._lock = threading.Lock()
 
@@ -212,8 +212,9 @@ class IterateWithin:
     """Iterate over ``chunks`` with ``access`` current during each step only; :meth:`close` ends the lease.
 
     The variable is reset before each chunk is handed out, so a thread that stops half-way and serves another request
-    carries nothing over; a conversation that a step opened is open again in the next one. A server closes what it iterates (PEP 3333), also when the client went away or the request was a
-    HEAD and no step was taken; a step that raises ends the lease at once.
+    carries nothing over; a conversation that a step opened is open again in the next one. A server closes what it
+    iterates (PEP 3333), also when the client went away or the request was a HEAD and no step was taken; a step that
+    raises ends the lease at once.
     """
 
     def __init__(self, access: Access, chunks: Iterable[Any]) -> None:
@@ -227,6 +228,7 @@ class IterateWithin:
 
     def __next__(self) -> Any:
         lease = self._access.lease
+        stepping = lease.stepping
         with hold(self._inner):
             lease.stepping = True
             try:
@@ -243,7 +245,7 @@ class IterateWithin:
                 self._access.end()
                 raise
             finally:
-                lease.stepping = False
+                lease.stepping = stepping
 
     def close(self) -> None:
         """Close what is iterated, with the access still current, and end the lease."""
