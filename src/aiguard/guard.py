@@ -388,8 +388,8 @@ class Guard:
         return named(self.keys.pseudonym, actor, subject)
 
     def names_under(self, access: Access | None) -> dict[str, str]:
-        """The names that records under an access carry; nobody's without one."""
-        if access is not None and access.names is not None:
+        """The names that records under an access carry; nobody's without one. Of another guard's access, names of this one's keys."""
+        if access is not None and access.realm is self and access.names is not None:
             return dict(access.names)
         return self.names(access.actor if access else None, access.subject if access else None)
 

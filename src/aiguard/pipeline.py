@@ -38,7 +38,7 @@ from aiguard.errors import (
     StoreError,
     SubjectErased,
 )
-from aiguard.identity import Access
+from aiguard.identity import Access, named
 from aiguard.injection import Defence
 from aiguard.output import AnswerRules, LinkScan
 from aiguard.policy import Feature, Policy
@@ -198,6 +198,7 @@ def admit(controls: Controls, trail: Trail, access: Access | None) -> tuple[Acce
         )
         raise Refuse(AccessDenied, Stage.ADMIT, Reason(code="access.none", detail=detail))
     if access.realm is not controls.realm:
+        trail.names = named(controls.pseudonym, access.actor, access.subject)  # its own come from another's keys
         detail = "the access was granted by another application's guard"
         raise Refuse(AccessDenied, Stage.ADMIT, Reason(code="access.foreign", detail=detail))
     feature = controls.policy.features.get(access.feature)

@@ -27,6 +27,7 @@ from aiguard.errors import (
     ProviderFailed,
 )
 from aiguard.settings import Environment
+from aiguard.store import MasterKeyRing
 from aiguard.types import Actor, Decision, Finding
 
 EMAIL = "jane.doe@example.org"
@@ -209,12 +210,18 @@ def test_an_access_ends_with_its_block_and_is_worthless_afterwards() -> None:
         guard.call(Model(), user("hi"), model="local:small")
 
 
-def test_an_access_of_another_guard_is_not_accepted() -> None:
-    guard, _ = make_guard()
-    other, _ = make_guard()
-    with other.acting_as(JANE, scope="support:reply"), pytest.raises(AccessDenied) as caught:
-        guard.call(Model(), user("hi"), model="local:small")
+def test_an_access_of_another_guard_is_not_accepted_and_its_actor_is_on_record_under_this_guards_name() -> None:
+    guard, recorder = make_guard()
+    other, _ = make_guard(keys=MasterKeyRing([b"o" * 32]))
+    with other.acting_as(JANE, scope="support:reply"):
+        with pytest.raises(AccessDenied) as caught:
+            guard.call(Model(), user("hi"), model="local:small")
+        guard.record("app.looked")
     assert caught.value.reasons[0].code == "access.foreign"
+    names = guard.names(JANE, JANE.id)
+    for event in recorder.events:
+        assert {"actor": event.actor, "subject": event.subject, "tenant": event.tenant} == names
+    assert recorder.types() == ["exchange.blocked", "app.looked"]
 
 
 def test_a_thread_started_inside_an_access_does_not_inherit_it() -> None:

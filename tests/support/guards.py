@@ -88,7 +88,7 @@ def make_guard(
         settings=options.pop("settings", None) or Settings(environment=environment),
         detector=options.pop("detector", None) or default_detector(),
         recorder=recorder,
-        keys=MasterKeyRing([b"k" * 32]),
+        keys=options.pop("keys", None) or MasterKeyRing([b"k" * 32]),
         **options,
     )
     return guard, recorder
