@@ -24,16 +24,14 @@ from aiguard.output.stream import LinkAware, PatternGate
 from aiguard.pipeline import Controls, Opened, enforce
 from aiguard.providers.wire.shape import json_text, known, marked, read, where_fits
 from aiguard.providers.wire.streams import Delta, Kind
-from aiguard.redact.vault import TOKEN_LITERAL, TOKEN_PATTERN, Vault
-from aiguard.restoring import restore, restores
-from aiguard.scan.closure import closure
+from aiguard.redact.vault import TOKEN_LITERAL, Vault
+from aiguard.restoring import TOKEN_PREFIXES, restore, restores
 from aiguard.seams import BlockScan, Run, merged
 from aiguard.types import Finding, Operator, Part, Reason, Stage
 
 Block = tuple[Run, int]
 """A text that is read as one with those beside it: their run, and where it begins in it."""
 
-_PREFIXES = (closure(TOKEN_PATTERN),)
 _REPLACE = Operator(name="replace")
 _CALLS = known({"arguments": marked(where_fits(json_text), role="assistant", channel="tool")})
 
@@ -110,7 +108,7 @@ class Rules:
 
     def scan(self) -> PartScan:
         """A scan of one text."""
-        return PartScan(self.detector, tokens=self.own, prefixes=_PREFIXES)
+        return PartScan(self.detector, tokens=self.own, prefixes=TOKEN_PREFIXES)
 
     def treat(
         self,

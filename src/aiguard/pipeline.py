@@ -42,8 +42,8 @@ from aiguard.identity import Access, named
 from aiguard.injection import Defence
 from aiguard.output import AnswerRules, LinkScan
 from aiguard.policy import Feature, Policy
-from aiguard.restoring import restore, restores
-from aiguard.scan import Engine
+from aiguard.restoring import TOKEN_PREFIXES, restore, restores
+from aiguard.scan.incremental import begins_at_once
 from aiguard.trail import Refuse, Trail
 from aiguard.types import ArtifactRecord, Detector, Finding, Operator, Part, PartKind, Reason, Stage
 from aiguard.types import Effect as _Outcome
@@ -117,7 +117,7 @@ def _stages(controls: Controls, trail: Trail, access: Access | None, call: Call)
     if unusable is not None:
         yield from refuse(trail, unusable)
     if call.arriving(raw):
-        slow = not isinstance(controls.detectors(outgoing.feature), Engine)
+        slow = not begins_at_once(controls.detectors(outgoing.feature), also=TOKEN_PREFIXES)
         opened = Opened(trail=trail, outgoing=outgoing, raw=raw, started=started, slow=slow)
         return Delivered(answer=opened, decision_id=trail.id)
     return (yield from deliver(controls, trail, outgoing, call, raw, started))
@@ -147,7 +147,8 @@ class Delivered:
 class Opened:
     """An answer that is still arriving: what stages 6 and 7 need to go on with it.
 
-    ``started`` is a ``perf_counter``. ``slow`` says that detection may take its time, as a language model does.
+    ``started`` is a ``perf_counter``. ``slow`` says that detection may take its time, as a language model does, and an engine
+    whose first stream of this process this is.
     """
 
     trail: Trail

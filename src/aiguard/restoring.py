@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiguard.errors import MalformedInput
 from aiguard.framing.jsontree import JsonDocument
 from aiguard.output import LinkScan
 from aiguard.policy import OutputRule
 from aiguard.redact import Vault
+from aiguard.redact.vault import TOKEN_PATTERN
+from aiguard.scan.closure import closure
 from aiguard.types import Part, PartKind
+
+TOKEN_PREFIXES: Final = (closure(TOKEN_PATTERN),)
+"""What a token may begin with, so that a stream holds it back."""
 
 
 def restores(output: OutputRule, part: Part) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import Any
@@ -13,7 +14,12 @@ from hypothesis import strategies as st
 from tests.pipeline.test_streamed_answers import texts
 from tests.support.guards import JANE, POLICY, make_guard
 
+from aiguard.detect import catalogue
 from aiguard.errors import AccessDenied, Blocked, ConfigurationError, ContentBlocked, OutputBlocked, ProviderFailed
+from aiguard.scan import Engine, incremental
+from aiguard.scan.closure import closure
+from aiguard.scan.incremental import begins_at_once
+from aiguard.wsgi import AIGuardMiddleware
 
 RULES = (
     POLICY
@@ -141,3 +147,37 @@ def test_a_blocked_pattern_stops_the_stream_and_an_ended_access_too() -> None:
         stream = guard.stream(lambda *_, **__: pieces("word " * 50, 4), "hello", model="local:small")
     with pytest.raises(AccessDenied):
         list(stream)
+
+
+def test_what_the_first_stream_of_a_process_needs_is_not_made_on_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made_by: set[threading.Thread] = set()
+
+    def closure_of(pattern: str, **options: Any) -> str:
+        made_by.add(threading.current_thread())
+        return closure(pattern, **options)
+
+    async def words(*_: Any, **__: Any) -> AsyncIterator[str]:
+        for piece in pieces("write to jane@example.org or not", 5):
+            yield piece
+
+    async def stream() -> list[str]:
+        return [piece async for piece in await guard.astream(words, "hello", model="local:small")]
+
+    monkeypatch.setattr(incremental, "closure", closure_of)
+    guard, _ = make_guard(RULES, detector=Engine(list(catalogue())[:10]))
+    with guard.acting_as(JANE, scope="support:reply"):
+        first = asyncio.run(stream())
+        assert made_by
+        assert threading.main_thread() not in made_by
+        made_by.clear()
+        assert asyncio.run(stream()) == first
+    assert not made_by
+
+
+def test_a_middleware_makes_it_before_it_serves() -> None:
+    guard, _ = make_guard(detector=Engine(list(catalogue())[:10]))
+    assert not begins_at_once(guard.detector)
+    AIGuardMiddleware(lambda *_: [], guard=guard, rules=[{"path": "/x"}])
+    assert begins_at_once(guard.detector)

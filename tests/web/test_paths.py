@@ -42,6 +42,13 @@ SPELLINGS = [
     "http://host.example/api/chat",
     "HTTP://host.example/%61pi/chat",
     "/../api/chat",
+    "/api/chat;v=1",
+    "/api;v=1/chat;w",
+    "/api%3bv=1/chat",
+    "/api/chat%3fx=1",
+    "/api/chat%23x",
+    "/api/chat;x%3f/../y",
+    "/x;/..;/api/chat",
 ]
 
 

@@ -6,6 +6,7 @@ import atexit
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from aiguard.detect.stream import PartScan
 from aiguard.errors import ConfigurationError
 from aiguard.guard import Guard
 from aiguard.middleware.table import RouteTable
@@ -38,6 +39,7 @@ class Mount(Generic[ApplicationT]):
         self.guard = open_guard(**options) if guard is None else guard
         try:
             self.table = RouteTable(self.guard, rules)
+            PartScan(self.guard.detector)  # takes a second the first time, which no request should wait for
         except BaseException:
             self.close()
             raise

@@ -19,6 +19,9 @@ PLAIN: Final = re.compile(r"/|(?:/[a-z0-9_~-][a-z0-9._~-]*)+")
 """Paths that can be read in one way only."""
 
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+_MORE: Final = re.compile(r"[;?#]")
+_QUERY: Final = re.compile(r"[?#]")
+_STEPS: Final = re.compile(r";[^/]*")
 _SLASHES: Final = re.compile(r"/+")
 _PATTERN: Final = re.compile(r"(?:/[A-Za-z0-9._~{}<>:*-]*)+")
 _FIELD: Final = re.compile(
@@ -42,10 +45,10 @@ def readings(path: str, *, raw: str = "", mount: str = "") -> tuple[str, ...]:
         text = start
         for _ in range(MAX_ROUNDS + 1):
             for each in _places(text, mount):
-                normal = normalised(each)
-                found[normal] = None
-                if "/." in normal:
-                    found[_resolved(normal)] = None
+                for normal in _without_more(normalised(each)):
+                    found[normal] = None
+                    if "/." in normal:
+                        found[_resolved(normal)] = None
             decoded = unquote(text, errors="replace") if "%" in text else text
             if decoded == text:
                 break
@@ -104,6 +107,14 @@ def _literal(text: str) -> str:
     if "/." in text:
         raise ValueError("has a step that begins with a dot, which is read in several ways; name the route below it")
     return ".*".join(re.escape(piece.casefold()) for piece in text.split("*"))
+
+
+def _without_more(path: str) -> tuple[str, ...]:
+    """A normalised path, and without what some take for parameters of a step (RFC 3986, section 3.3), a query or a fragment."""
+    if _MORE.search(path) is None:
+        return (path,)
+    cut = _QUERY.split(path, maxsplit=1)[0]
+    return tuple(dict.fromkeys(map(normalised, (path, cut, _STEPS.sub("", path), _STEPS.sub("", cut)))))
 
 
 def _places(text: str, mount: str) -> list[str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copy
 import re
+import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,6 +82,14 @@ class _Plan:
     look_behind: int
     quick: bool
     """Whether the engine's own set of words knows those of all of ``worded``."""
+
+
+_planned: weakref.WeakKeyDictionary[Engine, set[tuple[str, ...]]] = weakref.WeakKeyDictionary()
+
+
+def begins_at_once(detector: Detector, *, also: Sequence[str] = ()) -> bool:
+    """Whether a stream of that detector was begun before in this process. The first one takes as much as a second to begin."""
+    return isinstance(detector, Engine) and tuple(also) in _planned.get(detector, ())
 
 
 @lru_cache(maxsize=32)
@@ -275,7 +284,10 @@ class IncrementalScan:
     ) -> None:
         self._detector = detector
         self._engine = detector if isinstance(detector, Engine) else None
-        self._plan = None if self._engine is None else _plan(self._engine, tuple(also))
+        self._plan = None
+        if self._engine is not None:
+            self._plan = _plan(self._engine, tuple(also))
+            _planned.setdefault(self._engine, set()).add(tuple(also))
         self._context = context
         self._literals = literals
         self._max_held = max_held
