@@ -10,7 +10,7 @@ import pytest
 from tests.pipeline.test_responses_streams import response
 from tests.pipeline.test_streamed_answers import closed
 from tests.support.guards import JANE, POLICY, make_guard
-from tests.support.scripted import chat_chunk
+from tests.support.scripted import chat_chunk, sse
 
 from aiguard.errors import OutputBlocked, ProviderFailed
 from aiguard.handler import ExchangeHandler
@@ -55,7 +55,7 @@ def ask(path: str, answer: RawResponse | Sequence[Any]) -> str:
     def send(_raw: RawRequest) -> RawResponse | RawStream:
         if isinstance(answer, RawResponse):
             return answer
-        chunks = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in answer]
+        chunks = [event if isinstance(event, bytes) else sse(event) for event in answer]
         return RawStream(status=200, chunks=iter(chunks), close=closed)
 
     with guard.acting_as(JANE, scope="support:reply"):
@@ -140,3 +140,18 @@ def test_what_servers_repeat_and_what_comes_whole_goes_through() -> None:
     said = ask("/chat/completions", events)
     assert "look_up" in said
     assert "https://b.example" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "events"),
+    [
+        ("/chat/completions", [chat_chunk({"content": "fine"}), chat_chunk({}, finish="stop")]),
+        ("/responses", [{"type": "response.completed", "response": response("completed", [])}]),
+    ],
+)
+def test_of_an_events_block_nothing_is_handed_on_but_its_name_and_its_data(path: str, events: list[Any]) -> None:
+    blocks = [b": jane@example.com\nid: jane@example.com\nretry: 4111111111111111\n" + sse(event) for event in events]
+    said = ask(path, blocks)
+    assert said
+    assert "jane@example.com" not in said
+    assert "4111111111111111" not in said

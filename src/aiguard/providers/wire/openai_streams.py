@@ -118,8 +118,8 @@ class ChatStream:
         return event.data is not None and event.data.strip() == DONE
 
     def write(self, event: SseEvent, value: Any) -> SseEvent:
-        """The chunk with another value."""
-        return replace(event, data=dump(value), comments=())
+        """The chunk with another value, without whatever else its block held: an ``id`` is text that nothing looks at."""
+        return SseEvent(event=event.event, data=dump(value))
 
     def _state(self, place: Key, value: Any) -> None:
         """Refuse what goes on over several events and is no channel: readers put it together, and it was looked at in pieces.
@@ -267,11 +267,11 @@ class ResponsesStream:
         return event.data is not None and event.data.strip() == DONE
 
     def write(self, event: SseEvent, value: Any) -> SseEvent:
-        """The event with another value and the next number."""
+        """The event with another value and the next number, without whatever else its block held."""
         if isinstance(value, dict) and "sequence_number" in value:
             value["sequence_number"] = self._number
             self._number += 1
-        return replace(event, data=dump(value), comments=())
+        return SseEvent(event=event.event, data=dump(value))
 
     def _delta(self, type: str, value: dict[str, Any]) -> Frame:
         channel, kind, places = _DELTAS[type]
