@@ -106,7 +106,12 @@ def recall(hands: Hands, vault: KeptVault) -> None:
     """Bring a conversation's vault up to what the archive knows; :class:`StoreError` where that cannot be said."""
     if hands.archive is None:
         raise StoreError("this guard has no archive for the values of conversations")
-    vault.sync(hands.archive.recall(actor=vault.actor, conversation=vault.conversation, known=vault.known))
+    if not vault.recalling.acquire(timeout=hands.store_timeout):
+        raise StoreUnavailable(f"the conversation's vault was not recalled within {hands.store_timeout:g} s")
+    try:
+        vault.sync(hands.archive.recall(actor=vault.actor, conversation=vault.conversation, known=vault.known))
+    finally:
+        vault.recalling.release()
 
 
 def advance(

@@ -6,6 +6,7 @@ It holds no connection: whoever drives the pipeline recalls what the archive kno
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +35,8 @@ class KeptVault(Vault):
         self.id = ""
         """The name that its rows carry; empty until it was recalled for the first time."""
         self._until: dict[str, datetime] = {}
+        self.recalling = threading.Lock()
+        """Held from before the archive is asked until its answer is taken over, so that an older answer never undoes a newer one."""
 
     @property
     def known(self) -> frozenset[str]:
