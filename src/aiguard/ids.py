@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+import unicodedata
 from functools import lru_cache
 from typing import Final
 
@@ -28,6 +29,15 @@ def new_id(prefix: str, now: float | None = None) -> str:
     """A sortable unique id: ``prefix_`` and 26 Crockford base32 characters (48-bit milliseconds, 80 random bits)."""
     milliseconds = int((time.time() if now is None else now) * 1000) & ((1 << 48) - 1)
     return f"{prefix}_{_time(milliseconds)}{_random()}"
+
+
+def folded(id: str) -> str:
+    """An id as it is compared where two persons have to be two: without case, compatibility forms, blanks around it, and what is not seen.
+
+    It may take two persons for one, never one for two spellings.
+    """
+    seen = "".join(c for c in unicodedata.normalize("NFKC", id) if unicodedata.category(c) not in ("Cf", "Cc"))
+    return unicodedata.normalize("NFKC", seen.casefold()).strip()
 
 
 def crockford(data: bytes) -> str:

@@ -37,6 +37,10 @@ class Values(Protocol):
 class Requests(Protocol):
     """Where requests are; ``store.RequestTable`` is one."""
 
+    def person(self, request_id: str, actor_id: str) -> str:
+        """Stands for a person in one request, however their id is spelled."""
+        ...
+
     def add(self, request: Request, now: datetime) -> None:
         """Keep a new one."""
         ...
@@ -97,17 +101,19 @@ class Reveals:
         decision = self._gate.allow(actor, [REVEAL], reason, refused=REFUSED)
         assert actor is not None
         entry = self._entry(token, actor, decision, reason)
+        id, table = new_id("rvl"), self._table()
         request = Request(
-            id=new_id("rvl"),
+            id=id,
             vault=entry.vault,
             code=entry.code,
             tenant=self._gate.tenant(actor),
             requested_by=self._name_of(actor),
             approved_by="",
+            person=table.person(id, actor.id),
         )
         told = {"scope": REVEAL, "type": entry.type, "kept_under": entry.decision_id, "request": request.id}
         self._gate.record("vault.requested", actor, decision, reason, [(entry.subject, told)])
-        self._table().add(request, self._gate.now())
+        table.add(request, self._gate.now())
         return request.id
 
     def approve(self, id: str, actor: Actor | None, reason: str) -> None:
@@ -118,7 +124,9 @@ class Reveals:
         request = table.find(id, tenant=self._gate.tenant(actor), now=now)
         if request is None or request.approved_by:
             self._deny(actor, decision, "request.unknown", "there is no such request to approve", reason)
-        elif request.requested_by == (name := self._name_of(actor)):
+        elif actor.kind != "user":
+            self._deny(actor, decision, "approval.service", "a service is nobody's second person", reason)
+        elif request.requested_by == (name := self._name_of(actor)) or request.person == table.person(id, actor.id):
             self._deny(actor, decision, "request.own", "nobody approves a request of their own", reason)
         else:
             told = {"scope": APPROVE, "request": request.id, "requested_by": f"person:{request.requested_by}"}

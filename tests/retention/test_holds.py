@@ -45,7 +45,7 @@ def test_what_is_held_is_not_pruned_until_a_second_person_releases_it(engine, wr
     assert (plan.expired, plan.staying, plan.held) == (1, 1, 1)
     assert retention.prune(engine, keyring, r.NOW).deleted == 1
     assert ids(engine) == {held.id}
-    for same in ("ann", " Ann ", "", "  "):
+    for same in ("ann", " Ann ", "", "  ", "ＡＮＮ", "a\u200bnn"):
         with pytest.raises(HoldRefused):
             retention.release(engine, keyring, placed.id, released_by=same, now=r.NOW)
     retention.release(engine, keyring, placed.id, released_by="bob", now=r.NOW)

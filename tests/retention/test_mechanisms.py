@@ -13,7 +13,7 @@ from tests.support import records as r
 
 from aiguard import Actor, Settings, open_guard, retention, store
 from aiguard.audit import story
-from aiguard.db import make_engine
+from aiguard.db import make_engine, upgrade
 from aiguard.policy import parse_policy
 from aiguard.retention import HoldScope, recompute, shredding
 from aiguard.retention.certificates import certificate
@@ -154,6 +154,34 @@ def test_a_change_of_mechanism_seals_what_is_kept_anew(engine, writer, people):
         assert recompute.recompute(engine, people, policy, now=r.NOW).changed == 2
         assert texts(people, copy_of(engine)) == {"about jane", "nobody's"}
     backup = copy_of(engine)
+    assert retention.prune(engine, people, r.NOW + 2 * HOUR, rules=now.retention_hash).hour_keys == 1
+    assert texts(people, backup) == set()
+
+
+def test_content_from_before_there_were_keys_of_hours_is_sealed_with_one_after_the_upgrade(engine, writer, people):
+    now = rules("crypto-shred", "1h")
+    writer.commit([r.artifact(content="about jane", actor=JANE, subject=JANE)]).result(5)
+    was = rules("delete", "1h")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE aiguard_artifacts SET retention_hash = 'before'"))
+    assert recompute.recompute(engine, people, was, now=r.NOW).changed == 1
+    (row,) = copy_of(engine)
+    old = {**row, "mechanism": "crypto-shred"}  # as it was kept then: under the rule, and without the hour's key
+    plain = people.open(row["content"], aad=artifact_aad(row))
+    (name,) = people.subject_keys([JANE]).values()
+    with engine.begin() as connection:
+        values = {"hash": now.retention_hash, "content": name.seal(plain, aad=artifact_aad(old))}
+        connection.execute(
+            text("UPDATE aiguard_artifacts SET mechanism = 'crypto-shred', retention_hash = :hash, content = :content"),
+            values,
+        )
+        connection.execute(text("UPDATE aiguard_schema_version SET version_num = '0023'"))
+        connection.execute(text("ALTER TABLE aiguard_vault_requests DROP COLUMN person"))
+    assert recompute.recompute(engine, people, now, now=r.NOW).changed == 0
+    upgrade(engine)
+    assert recompute.recompute(engine, people, now, now=r.NOW).changed == 1
+    backup = copy_of(engine)
+    assert texts(people, backup) == {"about jane"}
     assert retention.prune(engine, people, r.NOW + 2 * HOUR, rules=now.retention_hash).hour_keys == 1
     assert texts(people, backup) == set()
 

@@ -296,6 +296,24 @@ class TestFourEyes:
         with pytest.raises(AccessDenied):
             guard.reveal(token, SECOND, WHY, request=request)
 
+    @pytest.mark.parametrize("id", ["Sam", " sam", "s\u200bam", "ｓａｍ"])
+    def test_the_same_person_under_another_spelling_is_no_second_one(self, worker, id):
+        guard = worker(FOUR_EYES)
+        _, token = exchange(guard)
+        asking = replace(OFFICER, id="sam")
+        request = guard.request_reveal(token, asking, WHY)
+        with pytest.raises(AccessDenied, match="own"):
+            guard.approve_reveal(request, replace(SECOND, id=id), WHY)
+        guard.approve_reveal(request, SECOND, WHY)
+        assert guard.reveal(token, asking, WHY, request=request) == MAIL
+
+    def test_a_service_is_nobodys_second_person(self, worker):
+        guard = worker(FOUR_EYES)
+        _, token = exchange(guard)
+        request = guard.request_reveal(token, OFFICER, WHY)
+        with pytest.raises(AccessDenied, match="service"):
+            guard.approve_reveal(request, replace(SECOND, kind="service"), WHY)
+
     def test_an_approval_is_for_one_person_and_one_value(self, worker):
         guard = worker(FOUR_EYES)
         _, token = exchange(guard)

@@ -36,6 +36,7 @@ from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
 from aiguard.db.mapping import Sealing
 from aiguard.errors import ConfigurationError
+from aiguard.ids import folded
 from aiguard.retention.tables import HOLDS, LATCH
 from aiguard.store.tables import Artifact
 from aiguard.types import AuditRecord, KeyRing, new_id
@@ -148,7 +149,7 @@ def release(engine: Engine, keyring: KeyRing, id: str, *, released_by: str, now:
                 raise HoldRefused("There is no hold of that id; `aiguard hold list` shows them.")
             if row["released_at"] is not None:
                 raise HoldRefused("That hold was released already.")
-            if not released_by.strip() or _same_person(released_by, row["placed_by"]):
+            if not folded(released_by) or folded(released_by) == folded(row["placed_by"]):
                 raise HoldRefused("A hold is released by another person than the one who placed it.")
             covers = _covered(connection, id)
             connection.execute(update(HOLDS).where(HOLDS.c.id == id).values(released_by=released_by, released_at=now))
@@ -212,10 +213,6 @@ def _count() -> Any:
 
 def _covered(connection: Connection, id: str) -> int:
     return int(connection.execute(select(_count()).select_from(HOLDS).where(HOLDS.c.id == id)).scalar_one())
-
-
-def _same_person(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _hold(row: Mapping[Any, Any]) -> PlacedHold:

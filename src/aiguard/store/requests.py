@@ -17,6 +17,7 @@ from aiguard.db.base import PREFIX, Base, UtcTime
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
 from aiguard.errors import IntegrityError
+from aiguard.ids import folded
 from aiguard.types import KeyRing
 
 LIFETIME: Final = timedelta(hours=24)
@@ -38,6 +39,8 @@ class RevealRequest(Base):
     requested_by: Mapped[str] = mapped_column(String(64))
     requested_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    person: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """Who asked, however their id is spelled: a pseudonym that is of use for this request alone."""
     approved_by: Mapped[str] = mapped_column(String(64))
     approval: Mapped[bytes | None] = mapped_column(LargeBinary)
     used_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -61,6 +64,8 @@ class Request:
     requested_by: str
     approved_by: str
     """Empty while nobody has approved it."""
+    person: str = ""
+    """:meth:`RequestTable.person` of who asked."""
 
 
 class RequestTable:
@@ -70,9 +75,13 @@ class RequestTable:
         self._engine = engine
         self._keys = keys
 
+    def person(self, request_id: str, actor_id: str) -> str:
+        """Stands for a person in one request, however their id is spelled (:func:`aiguard.ids.folded`)."""
+        return self._keys.pseudonym("second-person", f"{request_id} {folded(actor_id)}")
+
     def add(self, request: Request, now: datetime) -> None:
         """Keep a new request, which stands for a day."""
-        row = {name: getattr(request, name) for name in _BOUND}
+        row = {name: getattr(request, name) for name in (*_BOUND, "person")}
         times = {"requested_at": now, "expires_at": now + LIFETIME}
         with _told("written"), writing(self._engine) as connection:
             connection.execute(delete(_REQUESTS).where(_REQUESTS.c.expires_at < now - KEPT_AFTERWARDS))
@@ -99,7 +108,7 @@ class RequestTable:
             if row["approval"] is None:
                 raise IntegrityError("The request's approval is missing.")
             self._keys.open(row["approval"], aad=_aad(row))
-        return Request(**{name: row[name] for name in _BOUND})
+        return Request(**{name: row[name] for name in (*_BOUND, "person")})
 
     def approve(self, id: str, *, by: str, now: datetime) -> bool:
         """Write down who approved; False when it was approved, used or over meanwhile."""
