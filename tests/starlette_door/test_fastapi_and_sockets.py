@@ -230,6 +230,9 @@ def test_a_service_token_says_it_too_but_not_both_at_once(new_desk: NewDesk) -> 
     other = "y" if shown.endswith("x") else "x"
     wrong = client.get("/who", headers={"authorization": f"Bearer {shown[:-1]}{other}"})
     assert (wrong.status_code, "invalid_token" in wrong.headers["www-authenticate"]) == (401, True)
+    for second in ("Bearer x", "Basic eDp5", f"Bearer {shown}"):
+        for pair in ((bearer["authorization"], second), (second, bearer["authorization"])):
+            assert client.get("/who", headers=[("authorization", each) for each in pair]).status_code == 401
 
 
 def make_token(desk: Any) -> str:

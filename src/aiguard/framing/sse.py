@@ -21,7 +21,8 @@ MAX_EVENT: Final = 1 << 20
 """Characters of one event: more than any model server sends, and a bound on what a reader holds."""
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_DIGITS: Final = re.compile(r"[0-9]{1,18}")
+_DIGITS: Final = re.compile(r"[0-9]{1,8}")
+"""A retry time: as much as a day, and too short for a number that is somebody's, since nobody looks at it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -54,7 +54,7 @@ async def signed_in_actor(connection: HTTPConnection) -> Actor | None:
     from aiguard.starlette.current import current_connection
 
     user = authenticated_actor(connection)
-    if user is not None and not carries_service_token(connection.headers.get("authorization")):
+    if user is not None and not carries_service_token(authorization_of(connection)):
         return user
     service = await service_actor(connection)
     if service is not None and user is not None:
@@ -62,6 +62,12 @@ async def signed_in_actor(connection: HTTPConnection) -> Actor | None:
         tokens = current.state.guard.tokens
         raise await asyncio.to_thread(lambda: tokens.ambiguous(service, route=current.route))
     return service
+
+
+def authorization_of(connection: HTTPConnection) -> str | None:
+    """The ``Authorization`` header. Several are taken for one Bearer credential that is no token: a proxy may have looked at another of them."""
+    headers = connection.headers.getlist("authorization")
+    return "Bearer " + ", ".join(headers) if len(headers) > 1 else next(iter(headers), None)
 
 
 async def service_actor(connection: HTTPConnection) -> Actor | None:
@@ -74,7 +80,7 @@ async def service_actor(connection: HTTPConnection) -> Actor | None:
     from aiguard.starlette.current import current_connection
 
     current = current_connection()
-    header = connection.headers.get("authorization")
+    header = authorization_of(connection)
     if header is None:
         return None
     tokens = current.state.guard.tokens
