@@ -12,10 +12,13 @@ from tests.cli.test_audit_commands import change, log, run
 from tests.support import records as r
 
 from aiguard import audit
+from aiguard.audit.keeper import signers_of
 from aiguard.audit.note import make_signer
+from aiguard.audit.signing import sign_head
 from aiguard.audit.tables import AuditLog, append
 from aiguard.db import Writer, make_engine, writing
 from aiguard.db.mapping import Sealing
+from aiguard.settings import Settings
 from aiguard.store import MasterKeyRing, load_or_create_key_file
 from aiguard.types import utc_now
 
@@ -45,11 +48,26 @@ def test_a_clock_that_has_jumped_is_stale(log):
 
 def test_a_wrong_public_key_is_tampered_and_names_the_key_that_signed(log):
     run("audit", "checkpoint")
+    grow(log)
+    run("audit", "checkpoint")
     found, said = one_problem("--key", str(STRANGER.verifier), code=3)
     signed = base64.b64decode(run("audit", "checkpoint", "--show").output.split()[-1])[:4].hex()
-    assert found == [("checkpoint", None)]
-    assert f"it was signed by key {signed}" in said["problems"][0]["detail"]
+    assert found == [("signer", None)]
+    assert f"all 2 were signed by key {signed}" in said["problems"][0]["detail"]
+    assert f"the public key given ({STRANGER.verifier.id.hex()})" in said["problems"][0]["detail"]
     assert "cannot be read" in run("audit", "verify", "--key", "localhost/aiguard+00000000+AA==", code=1).output
+
+
+def test_a_log_that_somebody_signed_anew_is_no_better_than_a_wrong_key_and_worse_beside_one_good_checkpoint(
+    log, tmp_path
+):
+    first = run("audit", "checkpoint").output
+    right = str(signers_of(Settings.load())[0].verifier)
+    (tmp_path / "kept.note").write_text(first, encoding="utf-8")
+    change(log, "DELETE FROM aiguard_audit_checkpoints")
+    sign_head(log, [STRANGER], now=utc_now())
+    assert one_problem("--key", right, code=3)[0] == [("signer", None)]
+    assert one_problem("--key", right, "--from", str(tmp_path / "kept.note"), code=3)[0] == [("checkpoint", None)]
 
 
 def test_a_wrong_master_key_is_incomplete(log, monkeypatch):

@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.audit.report import Problem, Report, Status
 from aiguard.audit.verify_leaves import TILE, Leaves, Tree, as_bytes, leftovers, map_file, pages, tiles
-from aiguard.audit.verify_notes import Expired, Head, Key, Refused, expired_of, head_of
+from aiguard.audit.verify_notes import Expired, Head, Key, Refused, Strange, expired_of, head_of, id_of
 from aiguard.audit.verify_payloads import check_outbox, check_payloads
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error, code_of
@@ -129,9 +129,11 @@ class _Walk:
         self._nodes = _Nodes(connection, report)
         self._notes = _notes(connection)
         self._note = next(self._notes, None)
+        self._strange: list[tuple[int, Strange]] = []
 
     def go(self, outside: Sequence[Head]) -> None:
         """Walk it, and hold ``outside`` against it."""
+        self._believed = bool(outside)
         self._earlier = sorted(outside, key=lambda head: head.size)
         self._expired = self._statements()
         report, connection = self._report, self._connection
@@ -187,6 +189,9 @@ class _Walk:
             return
         try:
             head = head_of(note, self._verifiers, self._origin)
+        except Strange as why:
+            self._strange.append((size, why))
+            return
         except Refused as why:
             report.wrong("checkpoint", f"the checkpoint over {size} events is not to be trusted: {why}")
             return
@@ -228,11 +233,30 @@ class _Walk:
                 "rollback",
                 f"an earlier checkpoint commits to {head.size} events and the log holds {tree.size}: rolled back",
             )
+        self._strangers()
         self._nodes.finish(tree.size)
         said = self._connection.execute(text("SELECT log, size FROM aiguard_audit_logs")).all()
         if [tuple(row) for row in said] != [("main", tree.size)]:
             report.wrong("size", f"the log's own count is not the {tree.size} events that are there")
         self._progress(tree.size)
+
+    def _strangers(self) -> None:
+        """Tell of checkpoints that bear no known signature. Where none bears one, the key that was given may be the wrong one.
+
+        It may as well be the right one, and the log signed anew by somebody else: nothing here tells the two apart, so neither is milder.
+        """
+        report = self._report
+        if self._strange and len(self._strange) == report.checkpoints and not self._believed:
+            given = ", ".join(id_of(key) for key in self._verifiers[:4])
+            theirs = ", ".join(sorted({id for _, why in self._strange for id in why.signed_by})[:4])
+            report.wrong(
+                "signer",
+                f"no checkpoint bears a signature of the public key given ({given}); all {report.checkpoints} were signed by key {theirs}. "
+                "Is it this log's public key? If it is, somebody else has signed the log",
+            )
+            return
+        for size, why in self._strange:
+            report.wrong("checkpoint", f"the checkpoint over {size} events is not to be trusted: {why}")
 
 
 def _notes(connection: Connection) -> Iterator[tuple[int, str]]:

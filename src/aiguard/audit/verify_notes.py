@@ -48,6 +48,14 @@ class Refused(Exception):
     """Why a note is not believed."""
 
 
+class Strange(Refused):
+    """It bears no signature of a key that is known here: ``signed_by`` says whose, by the ids of their keys."""
+
+    def __init__(self, signed_by: Sequence[str]) -> None:
+        self.signed_by = tuple(signed_by[:4])
+        super().__init__(f"none of the known keys signed it; it was signed by key {', '.join(self.signed_by)}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
     """What a checkpoint commits to."""
@@ -114,8 +122,13 @@ def _believed(note: bytes | str, keys: Sequence[Key], origin: str) -> list[str]:
             raise Refused(f"it bears a signature of {name} that is not that key's") from None
         signed = True
     if not signed:
-        raise Refused(f"none of the known keys signed it; it was signed by key {', '.join(others[:4])}")
+        raise Strange(others)
     return lines
+
+
+def id_of(key: Key) -> str:
+    """The id of a key, as it stands in its line and before its signatures."""
+    return _id(key).hex()
 
 
 def _id(key: Key) -> bytes:
