@@ -14,6 +14,7 @@
     │   └── SubjectErased         … because the person whom it is about was erased since they were admitted
     ├── CredentialError           a service token cannot be made, rotated or revoked as asked
     ├── IntegrityError            a ciphertext, token or record is not what it claims to be
+    │   └── EventAltered          … but an event of the log, whatever the keys are
     ├── MalformedInput            bytes that are not what their type says (JSON, UTF-8, form)
     └── Blocked                   a control refused; carries the decision
         ├── NotAuthenticated      401: nobody is signed in
@@ -86,6 +87,10 @@ class CredentialError(AIGuardError):
 
 class IntegrityError(AIGuardError):
     """A ciphertext, token or record fails its check: wrong key, moved, or altered."""
+
+
+class EventAltered(IntegrityError):
+    """A row of the audit log is not what was recorded. ``aiguard audit verify`` tells which, and what else."""
 
 
 class MalformedInput(AIGuardError):

@@ -329,6 +329,11 @@ class Settings:
             )
         return self.database
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether something says which the master keys are."""
+        return bool(self.keys) or self.key_file is not None or self.keys_callable is not None
+
     def check_ready(self, *, own_database: bool = False) -> None:
         """Refuse to serve without what serving needs: a database, and in staging and production real keys.
 
@@ -336,7 +341,7 @@ class Settings:
         """
         if not own_database:
             _ = self.database_url
-        if not self.keys and self.key_file is None and self.keys_callable is None:
+        if not self.has_keys:
             raise SettingsError(
                 f"AIGUARD_KEYS is not set; in {self.environment} set it (or AIGUARD_KEYS_FILE) to base64 of 32 random "
                 "bytes, for example from: openssl rand -base64 32"

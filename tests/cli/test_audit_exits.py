@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from tests.cli.test_audit_commands import change, log, run
@@ -138,6 +139,62 @@ def test_a_row_that_was_damaged_is_tampered_and_so_is_a_file(log):
     assert found == [("leaf_hash", 7), ("leaf", 7), ("checkpoint", None)]
     assert said["problems"][1]["detail"] == "a leaf is not the canonical JSON of an event of this log"
     assert "not the one its checkpoint commits to" in run("audit", "prove", "7", code=3).output
+
+
+NONSENSE = {
+    "leaf = x'00ff'": "does not match its hash",
+    "type = 'app.other'": "does not say what its leaf says",
+    "at = 'yesterday'": "holds what no event does",
+    f"leaf = x'00ff', leaf_hash = x'{sha256(bytes([0, 0, 255])).hexdigest()}'": "is no event",
+    f"leaf = x'5b5d', leaf_hash = x'{sha256(bytes(1) + b'[]').hexdigest()}'": "is no event",
+}
+
+
+@pytest.mark.parametrize("change_to", NONSENSE)
+def test_who_reads_an_event_that_was_changed_is_told_so_and_shown_nothing_of_it(log, change_to):
+    change(log, f"UPDATE aiguard_audit_events SET {change_to} WHERE seq = 19")
+    for command in (["tail"], ["search"], ["export", "--from", "19"], ["tail", "--reason", "ticket 7"]):
+        refused = run("audit", *command, code=3)
+        assert refused.stdout == ""
+        assert NONSENSE[change_to] in refused.stderr
+        assert "run `aiguard audit verify`" in refused.stderr
+    assert "Traceback" not in run("audit", "verify", code=3).output
+
+
+def test_a_payload_that_was_cut_off_is_told_with_its_place(log):
+    change(log, "UPDATE aiguard_audit_payloads SET sealed = substr(sealed, 1, 20) WHERE seq = 19")
+    assert (
+        "event at position 19 cannot be shown. The ciphertext is truncated"
+        in run("audit", "tail", "--reason", "ticket 7", code=1).output
+    )
+
+
+def test_a_wrong_signing_key_signs_nothing_and_leaves_no_event(log, monkeypatch):
+    run("audit", "checkpoint")
+    monkeypatch.setenv("AIGUARD_AUDIT_SIGNING_KEY", STRANGER.encode())
+    assert "AIGUARD_AUDIT_VERIFIERS" in run("audit", "checkpoint", code=3).output
+    assert r.scalars(log, "SELECT size FROM aiguard_audit_logs") == [20]
+
+
+def test_whoever_signs_verifies_or_looks_needs_no_master_key(log, monkeypatch):
+    run("audit", "checkpoint")
+    grow(log)
+    key = signers_of(Settings.load())[0]
+    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "production")
+    monkeypatch.setenv("AIGUARD_DATABASE_URL", "sqlite:///.aiguard/aiguard.db")
+    monkeypatch.setenv("AIGUARD_AUDIT_SIGNING_KEY", key.encode())
+    assert "no master keys" in run("audit", "checkpoint").stderr
+    monkeypatch.delenv("AIGUARD_AUDIT_SIGNING_KEY")
+    for command in (
+        ["verify", "--key", str(key.verifier)],
+        ["checkpoint", "--show"],
+        ["prove", "3"],
+        ["stats"],
+        ["tail"],
+        ["search"],
+        ["export"],
+    ):
+        run("audit", *command)
 
 
 def test_two_sequencers_that_were_started_by_hand_leave_one_log(log, monkeypatch):

@@ -78,7 +78,11 @@ def test_keys_of_another_database_are_refused_before_anybody_becomes_a_stranger(
     talk(guard, SENT)
     guard.close()
     monkeypatch.setenv("AIGUARD_KEYS", base64.b64encode(b"w" * 32).decode())
-    for command in (["prune", "--apply"], ["audit", "tail"], ["subject", "erase", "jane", "--tenant", "acme", "--yes"]):
+    for command in (
+        ["prune", "--apply"],
+        ["audit", "tail", "--reason", "x"],
+        ["subject", "erase", "jane", "--tenant", "acme", "--yes"],
+    ):
         assert "open none of them" in " ".join(run(*command, code=1).output.split())
     with pytest.raises(SettingsError, match="aiguard keys list"):
         guard_here()

@@ -13,8 +13,9 @@ from typing import Final
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from aiguard.audit.checkpoint import trust
 from aiguard.audit.events import POLICY_LOADED, SIGNING_KEY_CHANGED
-from aiguard.audit.note import Signer, parse
+from aiguard.audit.note import Signer, Verifier, parse
 from aiguard.audit.signing import latest
 from aiguard.audit.tables import AuditEvent, append, lock_sequencer
 from aiguard.db.engine import reading, writing
@@ -58,8 +59,12 @@ def policy_loaded(engine: Engine, keyring: KeyRing, policy_hash: str, *, environ
     return True
 
 
-def signing_keys_changed(engine: Engine, keyring: KeyRing, signers: Sequence[Signer], *, now: datetime) -> bool:
+def signing_keys_changed(
+    engine: Engine, keyring: KeyRing, signers: Sequence[Signer], *, now: datetime, trusted: Sequence[Verifier] = ()
+) -> bool:
     """Record that ``signers`` are about to sign, if others signed the newest checkpoint; whether it was recorded.
+
+    Nothing is recorded where the newest checkpoint bears no signature of theirs or of a ``trusted`` key: then they will not sign.
 
     The event comes before the first checkpoint of the new keys, so that checkpoint covers it.
 
@@ -69,8 +74,10 @@ def signing_keys_changed(engine: Engine, keyring: KeyRing, signers: Sequence[Sig
     head = latest(engine)
     if head is None:
         return False
+    origin = signers[0].name
     try:
-        signed = {signature.id for signature in parse(head.note).signatures if signature.name == signers[0].name}
+        trust(head.note, [*trusted, *(signer.verifier for signer in signers)], origin=origin)
+        signed = {signature.id for signature in parse(head.note).signatures if signature.name == origin}
     except IntegrityError:
         return False  # whoever signs next refuses it
     signing = {signer.verifier.id for signer in signers}

@@ -72,5 +72,7 @@ def trust(data: bytes | str, verifiers: Sequence[Verifier], *, origin: str | Non
         raise NoteRefused("The checkpoint is of another log.")
     signed = note.signed_by([verifier for verifier in verifiers if verifier.name == checkpoint.origin])
     if not signed:
-        raise NoteRefused("None of the known keys signed the checkpoint.")
+        raise NoteRefused(
+            "None of the known keys signed the checkpoint; if the key was changed, name the public key of the old one in AIGUARD_AUDIT_VERIFIERS."
+        )
     return checkpoint

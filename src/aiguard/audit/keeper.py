@@ -166,7 +166,8 @@ class Keeper(Worker):
             AnchorContradicts: it is signed, but an anchor holds another log's checkpoint of that size.
         """
         if self._keyring is not None:
-            signing_keys_changed(self._engine, self._keyring, self._signers, now=self._clock())
+            now, trusted = self._clock(), self._trusted
+            signing_keys_changed(self._engine, self._keyring, self._signers, now=now, trusted=trusted)
             self._keyring = None  # once for each process
         look, anchored = self._look_back()
         head = sign_head(self._engine, self._signers, now=self._clock(), trusted=self._trusted, anchored=anchored)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.tables import AuditEvent, AuditPayload, open_payload
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
-from aiguard.errors import IntegrityError
+from aiguard.errors import EventAltered, IntegrityError
 from aiguard.store.datakeys import KeyDestroyed
 from aiguard.types import KeyRing
 
@@ -70,6 +69,8 @@ def story(engine: Engine, decision_id: str, *, keyring: KeyRing) -> list[Event]:
             rows = _descend(connection, decision_id)
     except SQLAlchemyError as error:
         raise as_store_error(error, "read") from None
+    except (ValueError, TypeError):
+        raise EventAltered(_NO_EVENT) from None
     return [_event(row, keyring) for row in sorted(rows, key=lambda row: int(row["seq"]))]
 
 
@@ -173,25 +174,35 @@ def _fetch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[RowMappi
             return connection.execute(query).mappings().all()
     except SQLAlchemyError as error:
         raise as_store_error(error, "read") from None
+    except (ValueError, TypeError):  # SQLite keeps whatever it is given in whatever column
+        raise EventAltered(_NO_EVENT) from None
 
 
 def _event(row: RowMapping, keyring: KeyRing | None) -> Event:
-    if leaf_hash(row["leaf"]) != row["leaf_hash"]:
-        raise IntegrityError(f"Event {row['id']} does not match its hash.")
-    said = json.loads(row["leaf"])
-    copies = {name: row[name] for name in _COPIED}
-    if {name: said.get(name) for name in _COPIED} != copies or said["event_id"] != row["id"]:
-        raise IntegrityError(f"Event {row['id']} does not say what its leaf says.")
+    where = f"at position {row['seq']}"
+    try:
+        if leaf_hash(row["leaf"]) != row["leaf_hash"]:
+            raise EventAltered(f"The event {where} does not match its hash.")
+        said = json.loads(row["leaf"])
+        copies = {name: row[name] for name in _COPIED}
+        told = {name: said[name] for name in _COPIED} == copies and said["event_id"] == row["id"]
+        if not told or said["ts"] != row["at"].isoformat(timespec="microseconds"):
+            raise EventAltered(f"The event {where} does not say what its leaf says.")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise EventAltered(f"What stands {where} is no event.") from None
     if row["sealed"] is None and row["tombstone"] is None:
-        raise IntegrityError(f"The payload of event {row['id']} is missing.")
-    if said["ts"] != row["at"].isoformat(timespec="microseconds"):
-        raise IntegrityError(f"Event {row['id']} does not say what its leaf says.")
+        raise EventAltered(f"The payload of the event {where} is missing.")
     payload: Mapping[str, Any] | None = None
     if row["sealed"] is not None and keyring is not None:
-        with contextlib.suppress(KeyDestroyed):  # the person was erased a moment ago; the row goes next
+        try:
             payload = open_payload(row["sealed"], row["leaf"], keyring, event_id=row["id"], subject=row["subject"])
+        except KeyDestroyed:  # the person was erased a moment ago; the row goes next
+            pass
+        except IntegrityError as error:
+            raise IntegrityError(f"The payload of the event {where} cannot be shown. {error}") from None
     erased = payload is None and (keyring is not None or row["sealed"] is None)
     return Event(seq=row["seq"], id=row["id"], at=row["at"], payload=payload or {}, erased=erased, **copies)
 
 
+_NO_EVENT = "A row of the log holds what no event does."
 _COPIED = ("type", "decision_id", "parent_id", "actor", "tenant", "subject", "resource", "policy_hash")

@@ -333,7 +333,8 @@ def _timeliness(
     if waiting is not None and now - waiting.astimezone(UTC) > window:
         detail = f"{report.waiting} events wait in the outbox for their place in the log; does any process drain it?"
         report.waits("outbox", detail)
-    if not report.unsigned or not report.checkpoints:
+    distrusted = any(problem.check in {"checkpoint", "signer"} for problem in report.problems)
+    if not report.unsigned or not report.checkpoints or distrusted:  # how much is signed is not known then
         return
     first, last = (
         _told_at(

@@ -208,13 +208,16 @@ def checkpoint(every: float | None, *, show: bool) -> None:
     For a process apart from the application, so that the signing key is out of its reach.
     """
     settings = current_settings()
-    with evidence() as (engine, keyring):
-        if show:
+    if show:
+        with log() as engine:
             head = latest(engine)
-            if head is None:
-                fail("the log has no checkpoint yet")
-            click.echo(head.note, nl=False)
-            return
+        if head is None:
+            fail("the log has no checkpoint yet")
+        click.echo(head.note, nl=False)
+        return
+    if not settings.has_keys:
+        err("there are no master keys here, so a change of signing keys will be no event of the log")
+    with _opened(keys=settings.has_keys) as (engine, keyring):
         keeper = keeper_of(settings, engine, keyring=keyring)
         if keeper is None:
             fail("there is no signing key; set AIGUARD_AUDIT_SIGNING_KEY (make one with `aiguard audit keygen`)")

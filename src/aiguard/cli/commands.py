@@ -11,8 +11,8 @@ from typing import Any, Final
 import click
 
 from aiguard.cli.context import APPLICATION
-from aiguard.cli.output import fail
-from aiguard.errors import AIGuardError
+from aiguard.cli.output import TAMPERED, fail
+from aiguard.errors import AIGuardError, EventAltered
 from aiguard.settings import Settings
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -60,6 +60,8 @@ class LazyGroup(click.Group):
         """Run, and say our own errors in one block instead of a traceback."""
         try:
             return super().invoke(ctx)
+        except EventAltered as error:
+            fail(f"{error}\nrun `aiguard audit verify`", code=TAMPERED)
         except AIGuardError as error:
             fail(str(error))
 

@@ -10,6 +10,9 @@ from rich.console import Console
 INVALID = 1
 """Exit code: the answer is no."""
 
+TAMPERED = 3
+"""Exit code: the log is not what was recorded."""
+
 
 def plain(text: str) -> str:
     """``text`` without what a terminal would obey: control characters from a file name or a policy become escapes."""
