@@ -16,15 +16,15 @@ from typing import Any, Final, Protocol
 from aiguard.detect import sensitivity_of
 from aiguard.detect.parts import detect_parts
 from aiguard.drivers import Hands, settle
-from aiguard.errors import ConfigurationError, ContentBlocked
+from aiguard.errors import Blocked, ConfigurationError, ContentBlocked
 from aiguard.gate import Gate
 from aiguard.identity import current_access
-from aiguard.pipeline import Controls
+from aiguard.pipeline import Controls, control_failed
 from aiguard.policy import builtin
-from aiguard.redact import redact
+from aiguard.redact import Redacted, redact
 from aiguard.store import SealedArtifact, StoredArtifact
-from aiguard.trail import Trail, tally
-from aiguard.types import Actor, AuditRecord, Decision, Effect, Operator, Part, Reason, Stage
+from aiguard.trail import Refuse, Trail, tally
+from aiguard.types import Actor, AuditRecord, Effect, Operator, Part, Reason, Stage
 
 MAX_READ: Final = 1_000
 """Artifacts of one read. Whoever needs more is exporting, and does it in steps that are on record."""
@@ -153,7 +153,8 @@ class Artifacts:
 
         Raises:
             ConfigurationError: there is no current access, or policy keeps nothing of that class.
-            ContentBlocked: the text holds what policy lets nowhere.
+            ContentBlocked: the text holds what policy lets nowhere. On record.
+            ControlFailed: the text could not be looked at. On record.
             StoreError: it could not be kept.
         """
         access = current_access()
@@ -208,6 +209,22 @@ class Artifacts:
         return artifact.id
 
     def _clean(self, trail: Trail, content: str) -> str:
+        refusal: Refuse | None = None
+        try:
+            done = self._redacted(trail, content)
+        except Exception as error:  # noqa: BLE001 - a control that throws has not said yes, and may quote the text
+            refusal = control_failed(trail, error)
+        if refusal is not None:
+            raise self._withheld(trail, refusal.error, refusal.reasons)
+        if done.blocked:
+            reasons = tuple(
+                Reason(code="content.blocked", detail=f"the content holds a {type}, which policy does not keep")
+                for type in sorted(done.blocked)
+            )
+            raise self._withheld(trail, ContentBlocked, reasons)
+        return done.text
+
+    def _redacted(self, trail: Trail, content: str) -> Redacted:
         assert trail.feature is not None
         found = detect_parts(self._controls.detectors(trail.feature), [Part(text=content)])[0]
         trail.sensitivity = sensitivity_of(found, self._controls.policy.sensitivity)
@@ -217,15 +234,12 @@ class Artifacts:
         }
         done = redact(content, found, rules, vault=None, pseudonym=self._controls.pseudonym)
         trail.redactions.update(done.counts)
-        if done.blocked:
-            reasons = tuple(
-                Reason(code="content.blocked", detail=f"the content holds a {type}, which policy does not keep")
-                for type in sorted(done.blocked)
-            )
-            decision = Decision(effect=Effect.BLOCK, reasons=reasons, stage=Stage.KEEP, id=trail.id)
-            settle(self._hands.recorder, [trail.withheld(reasons)], self._hands.store_timeout)
-            raise ContentBlocked(decision.with_(policy_hash=self._controls.policy.hash))
-        return done.text
+        return done
+
+    def _withheld(self, trail: Trail, error: type[Blocked], reasons: Sequence[Reason]) -> Blocked:
+        """The refusal, once it is on record."""
+        settle(self._hands.recorder, [trail.withheld(reasons)], self._hands.store_timeout)
+        return error(trail.decision(Effect.BLOCK, Stage.KEEP, reasons))
 
 
 def _any_scope(actor: Actor | None) -> str:

@@ -121,7 +121,7 @@ class Reveals:
         decision = self._gate.allow(actor, [APPROVE], reason, refused=REFUSED)
         assert actor is not None
         table, now = self._table(), self._gate.now()
-        request = table.find(id, tenant=self._gate.tenant(actor), now=now)
+        request = self._request(id, actor, decision, reason)
         if request is None or request.approved_by:
             self._deny(actor, decision, "request.unknown", "there is no such request to approve", reason)
         elif actor.kind != "user":
@@ -152,20 +152,23 @@ class Reveals:
         """Who approved, once the request is used up."""
         if id is None:
             self._deny(actor, decision, "approval.missing", "policy needs a second person's approval", reason)
-        table, now = self._table(), self._gate.now()
-        try:
-            request = table.find(id, tenant=self._gate.tenant(actor), now=now)
-        except IntegrityError:
-            self._deny(actor, decision, "approval.forged", "the approval is not what it claims to be", reason)
+        request = self._request(id, actor, decision, reason)
         fits = (
             request is not None
             and request.approved_by not in ("", request.requested_by)
             and (request.vault, request.code) == (entry.vault, entry.code)
             and request.requested_by == self._name_of(actor)
         )
-        if not fits or request is None or not table.use(id, now=now):
+        if not fits or request is None or not self._table().use(id, now=self._gate.now()):
             self._deny(actor, decision, "approval.missing", "there is no approved request for this value", reason)
         return request.approved_by
+
+    def _request(self, id: str, actor: Actor, decision: Decision, reason: str) -> Request | None:
+        """A request that stands; one whose approval was forged is refused."""
+        try:
+            return self._table().find(id, tenant=self._gate.tenant(actor), now=self._gate.now())
+        except IntegrityError:
+            self._deny(actor, decision, "approval.forged", "the approval is not what it claims to be", reason)
 
     def _deny(self, actor: Actor, decision: Decision, code: str, detail: str, reason: str) -> NoReturn:
         self._gate.deny(actor, decision, code, detail, reason, refused=REFUSED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import traceback
 from dataclasses import replace
 from datetime import timedelta
 
@@ -181,6 +182,20 @@ class TestKeeping:
         assert r.scalars(engine, "SELECT count(*) FROM aiguard_artifacts") == [0]
         assert len(events(guard, engine, "artifact.refused")) == 1
 
+    def test_what_cannot_be_looked_at_is_not_kept_and_not_quoted(self, worker, engine):
+        class Broken:
+            types = frozenset({"EMAIL_ADDRESS"})
+
+            def detect(self, text, *, context=""):
+                raise RuntimeError(f"cannot look at {text}")
+
+        guard = worker(MORE, detector=Broken())
+        with guard.acting_as(JANE, scope="support:reply"), pytest.raises(ControlFailed) as refused:
+            guard.artifacts.keep("eval", f"said {MAIL}")
+        assert MAIL not in "".join(traceback.format_exception(refused.value))
+        assert refused.value.reasons[0].code == "control.failed"
+        assert [each.payload["reasons"] for each in events(guard, engine, "artifact.refused")] == [["control.failed"]]
+
     @pytest.mark.parametrize(
         ("data_class", "content"),
         [
@@ -355,6 +370,10 @@ class TestFourEyes:
             connection.execute(text(update), {"honest": honest, "forged": forged})
         with pytest.raises(AccessDenied):
             guard.reveal(token, OFFICER, WHY, request=forged)
+        with pytest.raises(AccessDenied) as refused:
+            guard.approve_reveal(forged, SECOND, WHY)
+        assert refused.value.reasons[0].code == "approval.forged"
+        assert [each.payload["reasons"] for each in events(guard, engine, "vault.refused")] == [["approval.forged"]] * 2
 
 
 class TestRestoringKeptText:
