@@ -1,10 +1,12 @@
 """Log protection: what is logged is scrubbed before any handler, formatter or shipper sees it.
 
 A filter on the root logger is not asked for records of child loggers, and handlers come and go. What every record passes is
-its creation, so the record factory is where this stands, with ``Logger.makeRecord`` around it for ``extra=`` fields, which
-are set after the factory has run. SDK debug loggers, the web server's access log and exception texts are covered alike.
+its creation, so the record factory is where this stands, with ``Logger.makeRecord`` around it: for ``extra=`` fields, which
+are set after the factory has run, and for an application that has put another factory in its place. SDK debug loggers, the
+web server's access log and exception texts are covered alike.
 
-Not covered: ``print``, ``sys.stderr``, and loggers that do not use :mod:`logging`.
+Not covered: ``print``, ``sys.stderr``, loggers that do not use :mod:`logging`, and records that another process made
+(:func:`logging.makeLogRecord`).
 """
 
 from __future__ import annotations
@@ -177,10 +179,14 @@ def install(scrub: Scrub) -> None:
         def protected_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
             record = factory(*args, **kwargs)
             protection.protect(record)
+            protection.busy.made = record
             return record
 
         def protected_make_record(logger: logging.Logger, *args: Any, **kwargs: Any) -> logging.LogRecord:
             record = make_record(logger, *args, **kwargs)
+            if getattr(protection.busy, "made", None) is not record:  # another factory made it, and ours was not asked
+                protection.protect(record)
+            protection.busy.made = None
             for name, value in list(vars(record).items()):
                 if name not in _STANDARD:
                     setattr(record, name, protection.field(value))

@@ -124,6 +124,17 @@ def test_extra_fields_are_scrubbed_in_depth(collected: Collector) -> None:
     assert vars(collected.records[0])["n"] == 7
 
 
+def test_a_factory_that_takes_the_place_of_ours_takes_no_protection_away(collected: Collector) -> None:
+    ours = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)
+    try:
+        app().warning("write to %s", EMAIL, extra={"who": EMAIL})
+    finally:
+        logging.setLogRecordFactory(ours)
+    assert collected.records[0].getMessage() == "write to [REDACTED_EMAIL]"
+    assert EMAIL not in collected.everything()
+
+
 class _Unreadable(Mapping[str, str]):
     """A container of the application's that is gone: a lazy one whose session has ended, say."""
 
