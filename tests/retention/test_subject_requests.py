@@ -194,6 +194,32 @@ def test_an_erasure_that_died_after_any_step_is_ended_by_the_next_run(engine, wr
     assert count(engine, "data_keys") == 0
 
 
+def test_keys_that_were_destroyed_apart_before_it_died_are_counted_by_the_run_that_ends_it(
+    engine, make_writer, tmp_path, monkeypatch
+):
+    apart = KeyStore(make_engine(f"sqlite:///{tmp_path}/keys.db"), apart=True)
+    apart.prepare()
+    people = SubjectKeyRing(MASTER, MASTER, apart)
+    make_writer(keyring=people).commit([about("jane")]).result(5)
+    there = r.scalars(apart.engine, "SELECT count(*) FROM aiguard_data_keys")[0]
+    assert there > 0
+    destroy = apart.destroy
+
+    def dies(*arguments, **options):
+        destroy(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(apart, "destroy", dies)
+        with pytest.raises(KeyboardInterrupt):
+            erase(engine, people, "jane")
+    (report,) = retention.resume(engine, people, now=r.NOW + IN_FLIGHT)
+    assert report.counts["keys"] == there
+    (told,) = [event for event in tail(engine, people, 50) if event.type == "subject.erased"]
+    assert told.payload["keys"] == there
+    apart.close()
+
+
 def test_the_log_holds_no_id_of_the_person(engine, writer, people):
     writer.commit([about("jane@example.org"), told_of("jane@example.org")]).result(5)
     erase(engine, people, "jane@example.org")
