@@ -15,10 +15,11 @@ from aiguard.errors import AIGuardError
 from aiguard.scan.encoded import TRIGGER, Segment, segments
 from aiguard.scan.prefilter import Overflow, Parted, Prefilter, Words, coarse
 from aiguard.scan.program import Search, searcher
-from aiguard.scan.recognizer import Recognizer, RecognizerError, compile_pattern
+from aiguard.scan.recognizer import Recognizer, RecognizerError, Validate, compile_pattern
+from aiguard.scan.resolving import Resolver
 from aiguard.scan.views import Reading, compacted, readings
 from aiguard.scan.window import Window
-from aiguard.scan.words import last, preceding, spaced, trigger, words
+from aiguard.scan.words import labelled, last, preceding, spaced, trigger, words
 from aiguard.types import Finding
 
 THRESHOLD: Final = 0.5
@@ -40,7 +41,7 @@ class ScanFailed(AIGuardError):
 class _Compiled:
     """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
 
-    __slots__ = ("_context", "_deny", "_search", "_trigger", "recognizer")
+    __slots__ = ("_context", "_deny", "_labels", "_search", "_trigger", "recognizer")
 
     def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
         self.recognizer = recognizer
@@ -48,6 +49,7 @@ class _Compiled:
         self._trigger: Search | None = None
         self._context: tuple[re.Pattern[str] | None] | None = None
         self._deny: tuple[re.Pattern[str] | None] | None = None
+        self._labels: tuple[re.Pattern[str] | None] | None = None
 
     # Compiled at first use; two threads may both compile, and keep the same thing.
 
@@ -68,6 +70,12 @@ class _Compiled:
         if self._deny is None:
             self._deny = (words(self.recognizer.deny),)
         return self._deny[0]
+
+    @property
+    def labels(self) -> re.Pattern[str] | None:
+        if self._labels is None:
+            self._labels = (words(self.recognizer.labels),)
+        return self._labels[0]
 
     def said(self, data: bytes) -> list[int]:
         """Where words that may speak for a value end, in bytes."""
@@ -96,14 +104,23 @@ class _Compiled:
             return max(recognizer.base_score, recognizer.alone_score)
         return recognizer.base_score
 
-    def accept(self, text: str, start: int, end: int) -> int:
-        """The accepted end of the candidate ``start..end``, or 0 when it is not of this type."""
+    def label(self, text: str, start: int, end: int, key: str) -> int:
+        """The end of the candidate ``start..end`` that was refused where its label stands right before it, or else 0."""
+        if self.labels is None:
+            return 0
+        named = labelled(self.labels, preceding(text, start, self.recognizer.context_window))
+        if not named and not (key and not text[:start].strip() and labelled(self.labels, f"{key}:")):
+            return 0
+        return self.accept(text, start, end, self.recognizer.plausible or _varied)
+
+    def accept(self, text: str, start: int, end: int, validate: Validate | None = None) -> int:
+        """The accepted end of the candidate ``start..end``, or 0 when it is not of this type, or not what ``validate`` wants."""
         recognizer = self.recognizer
         if recognizer.boundary and not _edge(text, start):
             return 0
         if start and recognizer.not_after and text[start - 1] in recognizer.not_after:
             return 0
-        validate = recognizer.validate
+        validate = validate or recognizer.validate
         open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
         for left in range(recognizer.shrink, -1, -1):
             ends = open_end or _edge(text, end)
@@ -135,9 +152,9 @@ class Engine:
         self._floors: Mapping[str, float] = {}
         self._allowed: Allowed | None = None
         self._types = frozenset(compiled.recognizer.type for compiled in self._compiled)
-        self._priority = {compiled.recognizer.name: compiled.recognizer.priority for compiled in self._compiled}
-        self._order = {name: index for index, name in enumerate(self._priority)}
-        if len(self._priority) != len(self._compiled):
+        self._names = frozenset(compiled.recognizer.name for compiled in self._compiled)
+        self._resolve = Resolver(self.recognizers)
+        if len(self._names) != len(self._compiled):
             raise RecognizerError("two recognizers have the same name; names are how findings say who found them")
         self._index()
 
@@ -156,8 +173,9 @@ class Engine:
         for compiled in self._compiled:
             recognizer = compiled.recognizer
             if recognizer.base_score >= self._threshold:
-                if recognizer.context or recognizer.deny:
-                    scored.setdefault((*recognizer.context, *recognizer.deny), []).append(compiled)
+                spoken = (*recognizer.context, *recognizer.deny, *recognizer.labels)
+                if spoken:
+                    scored.setdefault(tuple(dict.fromkeys(spoken)), []).append(compiled)
                 (strong if recognizer.boundary else named).setdefault(coarse(recognizer.pattern), []).append(compiled)
                 continue
             if recognizer.context and recognizer.context_score >= self._threshold:
@@ -200,7 +218,7 @@ class Engine:
         Raises :class:`RecognizerError` for a name that is not a recognizer's, or a threshold below the engine's.
         """
         for name, floor in floors.items():
-            if name not in self._priority:
+            if name not in self._names:
                 raise RecognizerError(f"no recognizer is named {name!r}")
             if floor < self._threshold:
                 raise RecognizerError(f"recognizer {name!r}: this engine was built for scores from {self._threshold:g}")
@@ -437,7 +455,7 @@ class Engine:
             if begin < 0 or begin >= length:
                 break
             left, right = spans[-1]  # the only group, or all of it
-            if within and recognizer.extend is None:
+            if within and recognizer.extend is None and not may_be_alone:
                 start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
                 if within.holds(start, end):
                     if window is not None:
@@ -464,7 +482,9 @@ class Engine:
                 continue
             accepted = compiled.accept(text, start, end)
             if not accepted:
-                worth = 0.0
+                unlabelled = recognizer.labelled_score < threshold or (quiet and recognizer.base_score >= threshold)
+                accepted = 0 if unlabelled else compiled.label(text, start, end, key)
+                worth = recognizer.labelled_score if accepted else 0.0
             elif quiet and recognizer.base_score >= threshold and not recognizer.alone_score:
                 worth = recognizer.base_score
             elif not words_first:
@@ -486,36 +506,6 @@ class Engine:
             else:
                 position = accepted if offsets is None else left + len(encode(text[start:accepted]))
         return found
-
-    def _resolve(self, found: list[Finding]) -> list[Finding]:
-        """Unite overlapping findings of one type; drop what lies within a finding of at least the same priority."""
-        priority = self._priority
-        order = self._order  # so that ties do not depend on what else the text holds
-        found.sort(key=lambda f: (f.start, -f.end, -priority[f.recognizer], -f.score, order[f.recognizer]))
-        kept: list[Finding] = []
-        last_of: dict[str, int] = {}
-        reach: dict[int, int] = {}  # priority -> how far findings of it reach; few distinct priorities
-        for finding in found:
-            rank = priority[finding.recognizer]
-            if any(far >= finding.end for level, far in reach.items() if level >= rank):
-                continue
-            index = last_of.get(finding.type)
-            if index is not None and kept[index].end > finding.start:
-                united = kept[index]
-                union = Finding(
-                    type=united.type,
-                    start=united.start,
-                    end=max(united.end, finding.end),
-                    score=max(united.score, finding.score),
-                    recognizer=united.recognizer if rank <= priority[united.recognizer] else finding.recognizer,
-                )
-                rank = priority[union.recognizer]
-                kept[index] = union
-            else:
-                last_of[finding.type] = len(kept)
-                kept.append(finding)
-            reach[rank] = max(reach.get(rank, 0), finding.end)
-        return kept
 
 
 def _far(data: bytes, said: int, left: int, reach: int) -> bool:
@@ -611,6 +601,11 @@ def _goes_on(text: str, index: int, stops: str) -> bool:
     if index >= len(text) or text[index] not in stops:
         return False
     return text[index] not in ".:" or (index + 1 < len(text) and (text[index + 1].isalnum() or text[index + 1] == ":"))
+
+
+def _varied(text: str) -> bool:
+    """Three different letters or digits at least: ``000-00-0000`` is no number of anybody."""
+    return len({char for char in text if char.isalnum()}) > 2
 
 
 def _shorter(text: str, start: int, end: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import re2
 
@@ -49,7 +49,8 @@ class Recognizer:
     wants no letter or digit of any script directly before or after the match (``open_end``: only before); ``not_after`` and ``not_before`` are
     further characters that must not stand there (a full stop or a colon counts before a letter or digit only). ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
-    before a match, the nearer one decides. ``settled`` lets a stream go on before ``extend`` has seen all that it may
+    before a match, the nearer one decides. A match that ``validate`` refuses still counts, for ``labelled_score``, where one of the ``labels``
+    stands right before it (:data:`aiguard.scan.words.JOINED`) and it is ``plausible``: whoever mistypes a number that he names has still written it. ``settled`` lets a stream go on before ``extend`` has seen all that it may
     read. ``priority`` chooses the label when
     findings overlap, and nothing else.
     """
@@ -71,6 +72,9 @@ class Recognizer:
     not_after: str = ""
     not_before: str = ""
     alone_score: float = 0.0
+    labels: tuple[str, ...] = ()
+    labelled_score: float = 0.0
+    plausible: Validate | None = None
     shrink: int = 0
     priority: int = 50
     source: str = ""
@@ -78,11 +82,13 @@ class Recognizer:
     counter_examples: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("context", "deny", "examples", "counter_examples"):
+        for name in ("context", "deny", "labels", "examples", "counter_examples"):
             if isinstance(getattr(self, name), str):
                 raise RecognizerError(f"recognizer {self.name!r}: {name} is a list of strings, not one string")
         if not self.name or not self.type:
             raise RecognizerError(f"recognizer {self.name or self.pattern[:40]!r} needs a name and a type")
+        if self.context and not set(self.labels) <= set(self.context):
+            raise RecognizerError(f"recognizer {self.name!r}: its labels must be among its context words")
 
     def extended(self, text: str, start: int, end: int) -> bool:
         """Whether no further text can change where ``extend`` carries the match ``start..end`` of ``text``."""
@@ -131,6 +137,8 @@ def check(recognizer: Recognizer) -> None:
     for number, example in enumerate(recognizer.examples, 1):
         if not engine.detect(example):
             raise RecognizerError(f"recognizer {recognizer.name!r} does not find its own example {number}")
+    if recognizer.labels:  # counter-examples are held against the check, which a label stands in for
+        engine = Engine([replace(recognizer, labels=(), labelled_score=0.0)], threshold=0.5)
     for number, example in enumerate(recognizer.counter_examples, 1):
         if engine.detect(example):
             raise RecognizerError(f"recognizer {recognizer.name!r} finds its own counter-example {number}")

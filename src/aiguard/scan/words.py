@@ -68,6 +68,30 @@ def last(wanted: re.Pattern[str] | None, text: str) -> int:
     return end
 
 
+JOINED: Final = re.compile(
+    r"(?:\s*(?:[:=#.,()\[\]\"'`*|>/→：（№]|(?:numbers?|num|no|nr|n[º°]|nummer|número|numero|numéro|numer|nº|code|id|is|was|ist|lautet|war"
+    r"|es|est|è|é|jest|är|er)(?![a-z])))*\s*"
+)
+"""All that may stand between the name of a value and the value, once it is :func:`spaced`, for the name to be its label."""
+
+JOINED_WITHIN: Final = 24
+"""Characters between a label and its value at most."""
+
+_PLAIN: Final = 3
+"""Letters up to which a name is also an ordinary word (``sin``, ``ein``, ``ice``): without a sign it counts in capitals only."""
+
+
+def labelled(wanted: re.Pattern[str], before: str) -> bool:
+    """Whether the text ``before`` a value ends in one of the ``wanted`` words as its label: ``PESEL: ``, ``Medicare number is ``."""
+    said = spaced(before)
+    found = max(wanted.finditer(said), key=lambda match: match.end(), default=None)
+    if found is None or len(said) - found.end() > JOINED_WITHIN or JOINED.fullmatch(said, found.end()) is None:
+        return False
+    if found.end() - found.start() > _PLAIN or not found[0].isascii() or said[found.end() :].strip():
+        return True
+    return before.rstrip()[-len(found[0]) :].isupper()
+
+
 def trigger(listed: Sequence[str]) -> str:
     """RE2 pattern that matches every text in which :func:`words` could find one of ``listed`` once it is spaced."""
     return "|".join(map(_noticed, sorted({word.lower() for word in listed})))

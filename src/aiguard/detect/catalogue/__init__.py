@@ -44,7 +44,10 @@ def _bare(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _spoken(recognizers: Iterable[Recognizer]) -> tuple[Recognizer, ...]:
-    return tuple(replace(each, context=_bare(each.context), deny=_bare(each.deny)) for each in recognizers)
+    return tuple(
+        replace(each, context=_bare(each.context), deny=_bare(each.deny), labels=_bare(each.labels))
+        for each in recognizers
+    )
 
 
 _DECLARED: Final = {

@@ -133,6 +133,83 @@ def danish_cpr(text: str) -> bool:
     return len(digits) == 10 and _day(year, digits[2] * 10 + digits[3], digits[0] * 10 + digits[1])
 
 
+def individual_taxpayer(text: str) -> bool:
+    """US individual taxpayer number: its middle figures are 50 to 65, 70 to 88, 90 to 92 or 94 to 99 (IRS, Publication 4757)."""
+    digits = "".join(map(str, _digits(text)))
+    group = int(digits[3:5])
+    return len(digits) == 9 and (50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or 94 <= group <= 99)
+
+
+def korean_business(text: str) -> bool:
+    """Korean business number: weights 1, 3, 7, 1, 3, 7, 1, 3, 5, and the tens of the last product once more."""
+    digits = _digits(text)
+    total = sum(d * w for d, w in zip(digits[:9], (1, 3, 7, 1, 3, 7, 1, 3, 5), strict=True)) + digits[8] * 5 // 10
+    return len(digits) == 10 and (10 - total % 10) % 10 == digits[9]
+
+
+def thai(text: str) -> bool:
+    """Thai citizen number: the province in places two and three (10 to 96, ISO 3166-2:TH), then weights 13 to 2, modulo 11."""
+    digits = _digits(text)
+    total = sum(d * w for d, w in zip(digits[:12], range(13, 1, -1), strict=True))
+    return 10 <= digits[1] * 10 + digits[2] <= 96 and (11 - total % 11) % 10 == digits[12] and len(set(digits)) > 2
+
+
+def kuwaiti(text: str) -> bool:
+    """Kuwaiti civil number: weights 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2, modulo 11."""
+    digits = _digits(text)
+    total = sum(d * w for d, w in zip(digits[:11], (2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2), strict=True))
+    return _day(2000, digits[3] * 10 + digits[4], digits[5] * 10 + digits[6]) and 11 - total % 11 == digits[11]
+
+
+def brazilian_licence(text: str) -> bool:
+    """Brazilian driver's number: two check digits, weights 9 to 1 and 1 to 9, modulo 11."""
+    digits = _digits(text)
+    first = sum(d * w for d, w in zip(digits[:9], range(9, 0, -1), strict=True)) % 11
+    less = 2 if first >= 10 else 0
+    second = sum(d * w for d, w in zip(digits[:9], range(1, 10), strict=True)) % 11 - less
+    second = second + 11 if second < 0 else second
+    return len(set(digits)) > 2 and digits[9:] == [first if first < 10 else 0, second if second < 10 else 0]
+
+
+def brazilian_social(text: str) -> bool:
+    """Brazilian workers' number (PIS, NIT): weights 3, 2, 9 to 2, modulo 11."""
+    digits = _digits(text)
+    rest = sum(d * w for d, w in zip(digits[:10], (3, 2, 9, 8, 7, 6, 5, 4, 3, 2), strict=True)) % 11
+    return len(set(digits)) > 2 and digits[10] == (0 if rest < 2 else 11 - rest)
+
+
+def guatemalan(text: str) -> bool:
+    """Guatemalan identification code: weights 2 to 9 over eight digits, modulo 11, then a department and a municipality."""
+    digits = _digits(text)
+    return sum(d * w for d, w in zip(digits[:8], range(2, 10), strict=True)) % 11 == digits[8]
+
+
+def salvadoran(text: str) -> bool:
+    """Salvadoran identity document: weights 9 to 2, modulo 10."""
+    digits = _digits(text)
+    return (10 - sum(d * w for d, w in zip(digits[:8], range(9, 1, -1), strict=True)) % 10) % 10 == digits[8]
+
+
+def uruguayan(text: str) -> bool:
+    """Uruguayan identity card: weights 2, 9, 8, 7, 6, 3, 4, modulo 10."""
+    digits = _digits(text)
+    return (10 - sum(d * w for d, w in zip(digits[:7], (2, 9, 8, 7, 6, 3, 4), strict=True)) % 10) % 10 == digits[7]
+
+
+def routing(text: str) -> bool:
+    """US routing number: a Federal Reserve district, then weights 3, 7, 1 (American Bankers Association, Key to Routing Numbers)."""
+    digits = _digits(text)
+    area = digits[0] * 10 + digits[1]
+    known = area <= 12 or 21 <= area <= 32 or 61 <= area <= 72 or area == 80
+    return known and len(set(digits)) > 2 and sum(d * w for d, w in zip(digits, (3, 7, 1) * 3, strict=True)) % 10 == 0
+
+
+def south_african_tax(text: str) -> bool:
+    """South African tax numbers, the one for VAT included: the Luhn check over all ten digits."""
+    digits = _digits(text)
+    return len(digits) == 10 and len(set(digits)) > 2 and luhn(text)
+
+
 def clabe(text: str) -> bool:
     """Mexican bank account (CLABE): weights 3, 7, 1."""
     digits = _digits(text)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from importlib import import_module
 from typing import Final
 
-from aiguard.detect.catalogue.numbers import checked
+from aiguard.detect.catalogue.numbers import LABELLED, checked
 from aiguard.scan import Recognizer
 
 # ISO 13616 registry: country -> length of its IBAN.
@@ -84,6 +84,22 @@ def _iban(text: str) -> bool:
     return int(rearranged.translate(_NUMBERED)) % 97 == 1
 
 
+def _card_shape(text: str) -> bool:
+    """As many digits in such groups as cards have, and no one digit over and over."""
+    digits = text.translate(_SEPARATORS)
+    groups = text.replace("-", " ").replace(".", " ").split()
+    return 13 <= len(digits) <= 19 and len(set(digits)) > 2 and _grouped([len(group) for group in groups])
+
+
+def _iban_shape(text: str) -> bool:
+    """As many characters as the country's accounts have."""
+    compact = text.translate(_SEPARATORS)
+    length = IBAN_LENGTHS.get(compact[:2].upper())
+    if length is None:  # a country without them, so somebody made it up; its end is where the figures end
+        return all(any(map(str.isdigit, group)) for group in text.split()) and 15 <= len(compact) <= 34
+    return length == len(compact) and len(set(compact)) > 4
+
+
 def _bitcoin(text: str) -> bool:
     if text[:4].lower() == "bc1p":  # bech32m, which python-stdnum does not check yet
         return len(text) == 62
@@ -104,6 +120,15 @@ def _base58_testnet(text: str) -> bool:
     return data[0] in (0x6F, 0xC4) and sha256(sha256(data[:21]).digest()).digest()[:4] == data[21:]
 
 
+_CARD_LABELS: Final = (
+    "card number", "card no", "credit card", "credit card number", "debit card", "debit card number", "card nr", "payment card", "visa",
+    "mastercard", "amex", "american express", "cc number", "ccnum", "cc no", "pan", "kreditkarte", "kreditkartennummer", "kartennummer", "carte bancaire",
+    "carte de crédit", "numéro de carte", "tarjeta", "tarjeta de crédito", "número de tarjeta", "carta di credito", "numero di carta", "cartão",
+    "cartão de crédito", "número do cartão", "creditcard", "creditcardnummer", "kaartnummer", "kortnummer", "kreditkort", "luottokortti", "karta kredytowa",
+    "numer karty", "číslo karty", "kart numarası", "kredi kartı", "номер карты", "кредитная карта", "信用卡", "信用卡号", "卡号", "クレジットカード", "カード番号",
+    "카드번호", "신용카드", "رقم البطاقة", "बैंक कार्ड",
+)  # fmt: skip
+
 RECOGNIZERS = (
     Recognizer(
         name="credit_card",
@@ -112,6 +137,9 @@ RECOGNIZERS = (
         validate=_card,
         shrink=3,
         base_score=0.9,
+        labels=_CARD_LABELS,
+        labelled_score=LABELLED,
+        plausible=_card_shape,
         max_length=40,
         priority=70,
         source="ISO/IEC 7812-1",
@@ -172,6 +200,18 @@ RECOGNIZERS = (
         validate=_iban,
         shrink=18,  # what follows may be many short words
         base_score=0.95,
+        labels=(
+            "iban",
+            "iban number",
+            "iban code",
+            "iban nr",
+            "iban no",
+            "bank account",
+            "account number",
+            "kontonummer",
+        ),
+        labelled_score=LABELLED,
+        plausible=_iban_shape,
         max_length=70,
         priority=75,
         source="ISO 13616",

@@ -33,7 +33,7 @@ _ROWS: Final[tuple[NumberRow, ...]] = (
     ("PL_VAT", r"(?i)\bPL[ ]?\d{3}[ \-]?\d{3}[ \-]?\d{2}[ \-]?\d{2}\b", "pl.nip", ("nip", "vat"), 0.8, 0.0, "Poland, KAS", "PL5829794954", "PL5829794950"),
     ("PL_REGON", r"\b(?:\d{9}|\d{14})\b", "pl.regon", ("regon", "rejestr gospodarki narodowej", "rejestru gospodarki narodowej"), 0.1, 0.0, "Poland, GUS", "regon 462713699", "regon 462713690"),
     ("PL_ID_CARD", r"(?i)\b[A-Z]{3}[ ]?\d{6}\b", checks.polish_card, ("dowód osobisty", "dowodu osobistego", "nr dowodu", "dowód", "dowodu"), 0.1, 0.55, "Poland, ustawa o dowodach osobistych", "dowód osobisty AJY847796", "dowód osobisty AJY847790"),
-    ("PL_PASSPORT", r"(?i)\b[A-Z]{2}[ ]?\d{7}\b", "", ("paszport", "paszportu", "numer paszportu"), 0.1, 0.0, "Poland, ustawa o dokumentach paszportowych", "paszport AA1234567", "qty AA1234567"),
+    ("PL_PASSPORT", r"(?i)\b[A-Z]{2}[ ]?\d{7}\b", "", ("paszport", "paszportu", "numer paszportu"), 0.1, 0.51, "Poland, ustawa o dokumentach paszportowych", "paszport AA1234567", "qty AA1234567"),
     ("RO_CNP", r"\b[1-9]\d{12}\b", "ro.cnp", ("cnp", "cod numeric personal"), 0.1, 0.55, "Romania, Legea 105/1996", "cnp 1800101400390", "cnp 1800101400391"),
     ("RO_VAT", r"(?i)\bRO[ ]?\d{6,10}\b", "ro.cf", ("cui", "cif", "tva", "vat", "cod fiscal", "cod de înregistrare în scopuri de tva", "înregistrare în scopuri de tva", "cf"), 0.6, 0.0, "Romania, ANAF", "RO14637918", "RO14637910"),
     ("RO_CUI", r"\b\d{5,10}\b", "ro.cui", ("cui", "cif", "cod unic de înregistrare", "cod fiscal", "codul unic de înregistrare", "cod unic de inregistrare", "company identifier"), 0.1, 0.0, "Romania, ONRC", "cui 18223650", "cui 18223651"),

@@ -85,7 +85,7 @@ RECOGNIZERS = (
         type="IP_ADDRESS",
         pattern=(
             r"(?:(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{1,4}|:)|[0-9A-Fa-f]{0,4}::)"
-            r"(?:%[0-9A-Za-z]{1,16})?(?:/\d{1,3})?"
+            r"(?:%[0-9A-Za-z]{1,16})?(?:/(?:12[0-8]|1[01]\d|\d{1,2})\b)?"
         ),
         validate=_v6,
         not_after=":.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_",

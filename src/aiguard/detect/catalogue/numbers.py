@@ -30,8 +30,50 @@ GENERAL: Final = (
 )  # fmt: skip
 """Words that speak for a number of any country where chance is unlikely: its check then says whose it is."""
 
+_DEMONYMS: Final = {
+    "AD": "andorran", "AE": "emirati", "AL": "albanian", "AR": "argentine", "AT": "austrian", "AU": "australian", "AZ": "azerbaijani",
+    "BE": "belgian", "BG": "bulgarian", "BR": "brazilian", "BY": "belarusian", "CA": "canadian", "CH": "swiss", "CL": "chilean",
+    "CN": "chinese", "CO": "colombian", "CR": "costa rican", "CU": "cuban", "CY": "cypriot", "CZ": "czech", "DE": "german", "DK": "danish",
+    "DO": "dominican", "DZ": "algerian", "EC": "ecuadorian", "EE": "estonian", "EG": "egyptian", "ES": "spanish", "FI": "finnish",
+    "FO": "faroese", "FR": "french", "GB": "british", "GH": "ghanaian", "GN": "guinean", "GR": "greek", "GT": "guatemalan", "HR": "croatian",
+    "HU": "hungarian", "ID": "indonesian", "IE": "irish", "IL": "israeli", "IN": "indian", "IR": "iranian", "IS": "icelandic", "IT": "italian",
+    "JP": "japanese", "KE": "kenyan", "KR": "korean", "KZ": "kazakh", "LI": "liechtenstein", "LK": "sri lankan", "LT": "lithuanian",
+    "LU": "luxembourgish", "LV": "latvian", "MA": "moroccan", "MC": "monegasque", "MD": "moldovan", "ME": "montenegrin", "MK": "macedonian",
+    "MT": "maltese", "MU": "mauritian", "MX": "mexican", "MY": "malaysian", "MZ": "mozambican", "NG": "nigerian", "NL": "dutch",
+    "NO": "norwegian", "NZ": "new zealand", "PE": "peruvian", "PH": "philippine", "PK": "pakistani", "PL": "polish", "PT": "portuguese",
+    "PY": "paraguayan", "RO": "romanian", "RS": "serbian", "RU": "russian", "SA": "saudi", "SE": "swedish", "SG": "singaporean",
+    "SI": "slovenian", "SK": "slovak", "SM": "sammarinese", "SN": "senegalese", "SV": "salvadoran", "TH": "thai", "TN": "tunisian",
+    "TR": "turkish", "TW": "taiwanese", "UA": "ukrainian", "UK": "british", "US": "american", "UY": "uruguayan", "VE": "venezuelan",
+    "VN": "vietnamese", "ZA": "south african",
+}  # fmt: skip
+"""How English speaks of what is a country's."""
+
+
+def spoken_of(type: str) -> tuple[str, ...]:
+    """The word for what is of the country of a ``type``: it speaks for a number where chance is unlikely."""
+    return (_DEMONYMS[type[:2]],) if type[2:3] == "_" and type[:2] in _DEMONYMS else ()
+
+
 WEAK: Final = 0.52
 """The same for a number with a check digit that one ordinary number in ten passes."""
+
+LABELLED: Final = 0.54
+"""Score of a number whose check fails right behind its own name: somebody mistyped it, or made it up."""
+
+_NO_LABELS: Final = frozenset(
+    {
+        *GENERAL,
+        "account",
+        "bank account",
+        "license",
+        "documento",
+        "establishment",
+        "prescriber",
+        "medical certificate",
+        "identity document",
+    }
+)
+"""Words that speak for a number whose check holds, and are no name of it."""
 
 NumberRow = tuple[str, str, str | Validate, tuple[str, ...], float, float, str, str, str]
 """Type, pattern, ``python-stdnum`` module or check (``""``: none), words before it, score without them, score alone in a
@@ -86,6 +128,11 @@ def checked(module: str) -> Validate:
     return valid
 
 
+def labels_of(words: tuple[str, ...], check: str | Validate) -> tuple[str, ...]:
+    """The names among ``words`` behind which a number counts though ``check`` refuses it; none where the check is but the shape."""
+    return () if not check or check in _UNCHECKED else tuple(word for word in words if word not in _NO_LABELS)
+
+
 def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
     """The recognizers of a table. The second row of a type is named ``type_2``, and so on."""
     seen: dict[str, int] = {}
@@ -105,11 +152,15 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
                 pattern=written if loose and not alone else pattern,
                 validate=validate,
                 shrink=1 if loose and not alone else 0,
-                context=(*context, *GENERAL) if validate and score < 0.5 and alone >= ALONE else context,
+                context=(*context, *GENERAL, *spoken_of(type))
+                if validate and score < 0.5 and alone >= ALONE
+                else context,
                 base_score=score,
                 context_score=0.9 if validate else 0.75,
                 context_window=WINDOW,
                 alone_score=alone,
+                labels=labels_of(context, check),
+                labelled_score=LABELLED,
                 max_length=64,
                 priority=(58 if validate else 35) + (score >= 0.5) * 2,
                 source=source,

@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from aiguard.detect import phones
+from aiguard.detect.catalogue.numbers import ordinary
 from aiguard.scan import Recognizer
 from aiguard.scan.recognizer import Validate
 
@@ -138,6 +139,12 @@ def _code(text: str) -> bool:
     return not any(form.fullmatch(text) for form in (_DATE, _AMOUNT, _TICKET, _TIME, _HEX))
 
 
+def _counted_by_nobody(text: str) -> bool:
+    """Figures that are no round amount, no seconds since 1970, no day, and not counted up."""
+    seconds = len(text) in (10, 13, 16, 19) and text[0] == "1" and text[1] in "3456789"
+    return not (seconds or text.endswith("000") or ordinary(text)) and len(set(text)) > 3
+
+
 def _any_of(names: tuple[str, ...]) -> str:
     return "|".join(sorted((re.escape(name).replace(r"\ ", r"[ \-]") for name in names), key=len, reverse=True))
 
@@ -224,6 +231,61 @@ RECOGNIZERS = (
         ),
     ),
     Recognizer(
+        name="license_plate_east_asia",
+        type="LICENSE_PLATE",
+        pattern=(
+            r"(?:[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·• ]?[A-HJ-NP-Z0-9]{5,6}"
+            r"|[가-힣]{0,2}[ ]?\d{2,3}[가-힣][ ]?\d{4}|[一-龯]{1,4}[ ]?\d{2,3}[ ]?[ぁ-ん][ ]?\d{2}-\d{2}|[ก-ฮ]{2}[ \-]\d{4})"
+        ),
+        validate=lambda text: sum(map(str.isdigit, text)) >= 3,
+        context=("车牌", "車牌", "ナンバー", "차량번호", "번호판", "ทะเบียน", "license plate", "licence plate", "plate"),
+        base_score=0.1,
+        context_score=0.7,
+        alone_score=0.53,
+        context_window=24,
+        max_length=20,
+        priority=26,
+        source="China, GA 36-2018; Korea, Motor Vehicle Management Act; Japan, Road Transport Vehicle Act; Thailand, Motor Vehicle Act",
+        examples=("京A·12345", "12가 3456", "品川 500 あ 12-34", "ทะเบียน กก 1234"),
+        counter_examples=("在京A12345", "12가 34"),
+    ),
+    Recognizer(
+        name="license_plate_arabic",
+        type="LICENSE_PLATE",
+        pattern=r"(?:[ء-ي][ ]?){1,3}[0-9٠-٩]{3,4}",
+        context=("رقم اللوحة", "لوحة", "لوحة السيارة", "license plate", "licence plate", "plate"),
+        base_score=0.1,
+        context_score=0.7,
+        context_window=24,
+        max_length=12,
+        priority=26,
+        source="Saudi Arabia and Egypt, plates of three letters and figures",
+        examples=("رقم اللوحة د ك د ٤٠١٤",),
+        counter_examples=("عام د ك د ٤٠١٤",),
+    ),
+    Recognizer(
+        name="digits_alone",
+        type="ID_NUMBER",
+        pattern=r"\b\d{9,18}\b",
+        validate=_counted_by_nobody,
+        base_score=0.1,
+        context_score=0.1,
+        alone_score=0.505,
+        max_length=18,
+        priority=4,
+        source="a text that is nothing but figures, too many for an amount",
+        examples=("537190462",),
+        counter_examples=(
+            "123456789",
+            "100000000",
+            "1718000123",
+            "1718000123456",
+            "20231124",
+            "see 537190462",
+            "555555555",
+        ),
+    ),
+    Recognizer(
         name="license_plate_alone",
         type="LICENSE_PLATE",
         pattern=(
@@ -234,7 +296,7 @@ RECOGNIZERS = (
         context_score=0.1,
         alone_score=0.53,
         max_length=16,
-        priority=26,
+        priority=8,
         source="registration plates of Germany, the Netherlands, Portugal, France and Brazil, for a text that is nothing but one",
         examples=("M AB 1234", "12-AA-34", "AB-123-CD", "FS AB 1234 E", "ABC1D23"),
         counter_examples=("see M AB 1234", "MAB1234", "PS 5"),
