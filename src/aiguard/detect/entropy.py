@@ -27,6 +27,10 @@ _FIGURES: Final = re.compile(r"[0-9][^0-9]*[0-9]")
 _SYMBOL: Final = re.compile(r"[^\w\s.,:/\-]")
 
 
+_CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(\)|\[\w{1,20}\])")
+"""What code calls or looks up: ``pam_start()``, ``basic[1]``."""
+
+
 def entropy(text: str) -> float:
     """Shannon entropy in bits a character; 0.0 for the empty text."""
     size = len(text)
@@ -135,7 +139,13 @@ def uuid_value(text: str) -> bool:
 def password_value(text: str) -> bool:
     """Whether the right-hand side of ``password = …`` is a password: not a word, a placeholder or a reference."""
     text = text.rstrip(".,;:!?") if len(text) > 8 else text
-    if len(text) < 6 or placeholder(text) or _PATH.match(text) or text.strip("*=:`-_#>").isalpha():
+    if (
+        len(text) < 6
+        or placeholder(text)
+        or _PATH.match(text)
+        or _CALL.fullmatch(text)
+        or text.strip("*=:`-_#>").isalpha()
+    ):
         return False
     digits = any(char.isdigit() for char in text)
     letters = any(char.isalpha() for char in text)

@@ -168,6 +168,9 @@ def _program(region: str) -> tuple[re.Pattern[str], str] | None:
 _FIRST_REGIONS: Final = ("GB", "DE", "FR", "AU", "IN", "JP", "KR", "CN", "IT", "NL", "TR", "ZA")
 """Asked first: most numbers with a trunk prefix are from one of them, and every region asked costs its metadata once."""
 
+_ZIP: Final = re.compile(r"\d{5}-\d{4}")
+"""An American postcode with its four more figures (``MA 02110-1301``)."""
+
 _DAY_FIRST: Final = re.compile(r"[0-3]\d[-/. ][0-3]\d[-/. ](?:19|20)\d\d|[0-3]\d[-/.][0-3]\d[-/.]\d\d[ ]")
 
 
@@ -184,6 +187,7 @@ def grouped(text: str) -> bool:
         or digits[0] != "0"
         or digits[1] == "0"
         or _DAY_FIRST.match(text)
+        or _ZIP.fullmatch(text)
         or len(set(digits)) < 4
     ):
         return False

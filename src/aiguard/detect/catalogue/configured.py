@@ -7,7 +7,7 @@ import binascii
 from typing import Final
 
 from aiguard.detect.catalogue.naming import FORGERY
-from aiguard.detect.entropy import argument, password_value, secret_value
+from aiguard.detect.entropy import argument, password_value, secret_value, strong_value
 from aiguard.scan import Recognizer
 
 _NAMES: Final = (
@@ -35,6 +35,14 @@ def _random(text: str) -> bool:
 
 def _typed(text: str) -> bool:
     return secret_value(text) or (password_value(text) and any(map(str.isdigit, text)))
+
+
+def _mixed(text: str) -> bool:
+    """Small and capital letters, figures and a sign that names, paths and addresses do not have."""
+    parts = (any(map(str.islower, text)), any(map(str.isupper, text)), any(map(str.isdigit, text)))
+    return (
+        all(parts) and any(sign in text[:-1] for sign in "!#$%^&*+=?~") and "://" not in text and password_value(text)
+    )
 
 
 # name, pattern, check, source, example, counter-example
@@ -79,6 +87,27 @@ _PLACES: Final = (
         "password_told",
         rf"(?i)\b{_PASSWORDS}(?:[ ]{{1,2}}(?:is|was|ist|lautet|est|es|è|é))?[ ]?[:：][ \t]{{0,3}}[\"'`]?([^\s\"'`<>]{{6,100}})",
         password_value, "how people write passwords to each other", "PW: Zx81kk!2", "pw: required",
+    ),
+    (
+        "password_told_east_asia",
+        r"(?:비밀번호|비번|패스워드|암호|パスワード|暗証番号|密码|密碼|口令)[ ]?(?:는|은|가|이|は|が|是|为|為)[ ]{0,2}[\"'`「“]?([^\s\"'`<>，。、」”]{6,64})",
+        password_value, "how people tell passwords in Chinese, Japanese and Korean", "密码是 Zx81kk!2", "密码是什么东西啊",
+    ),
+    (
+        "password_beside",
+        r"(?i)\b(?:password|passwort|passwd|pw|pwd|mot de passe|contraseña|senha|wachtwoord|hasło|heslo|пароль)[ ]([^\s\"'`<>]{8,64})",
+        _mixed, "how people write a password behind the word and no sign", "user admin password Zx81kk!2", "password Reset-Link-2024",
+    ),
+    (
+        "net_user",
+        r"(?i)\bnet[ ]{1,4}user[ ]{1,4}[^\s/]{1,64}[ ]{1,4}([^\s/*]{6,64})",
+        password_value, "Windows, net user", "net user bob P4ss!word /add", "net user bob /delete",
+    ),
+    (
+        "key_told",
+        (r"(?i)\b(?:api[ _\-]?key|access[ _\-]?(?:key|token)|auth(?:entication)?[ _\-]?token|client[ _\-]?secret|secret[ _\-]?key|bearer[ _\-]?token)"
+        r"(?:[ ][a-z]{1,8}){0,3}[ ](?:is|was|are)[ ]?:?[ ][\"'`]?([A-Za-z0-9+/_\-.~]{16,160}={0,2})"),
+        strong_value, "how people tell keys", "the API key we use is 7b52009b64fd0a2a49e6d8a939753077", "the api key is documented-in-chapter-12",
     ),
     (
         "password_column",

@@ -80,7 +80,7 @@ _WORDED: Final = (
     (
         "PASSPORT", r"\b(?:[A-Z]{1,3}[ \-]?)?\d{4,9}[A-Z]{0,2}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", _passport,
         ("passport", "passport number", "passport no", "passport id", "passeport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passaporto",
-         "passaporte", "paspoort", "paspoortnummer", "paszport", "paszportu", "pasnummer", "passnummer", "passi", "útlevél", "pașaport", "pas", "pasaport",
+         "passaporte", "paspoort", "paspoortnummer", "paszport", "paszportu", "pasnummer", "passnummer", "passi", "útlevél", "pașaport", "pasaport",
          "διαβατήριο", "διαβατηρίου", "паспорт", "паспорта", "护照", "护照号", "護照", "旅券", "旅券番号", "パスポート", "여권", "여권번호", "جواز السفر", "جواز سفر", "گذرنامه",
          "पासपोर्ट", "หนังสือเดินทาง", "דרכון", "hộ chiếu", "paspor"),
         ("expires", "issued"), 32,
