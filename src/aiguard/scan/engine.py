@@ -590,10 +590,10 @@ def _word(char: str) -> bool:
 
 def _edge(text: str, index: int) -> bool:
     """Whether a value may begin or end at ``index``: no word or number goes on across it."""
-    if index <= 0 or index >= len(text):
+    if index <= 0 or index >= len(text) or not text[index].isalnum():
         return True
-    left, right = text[index - 1], text[index]
-    return not (left.isalnum() and right.isalnum() and _word(left) and _word(right))
+    left = text[index - 1]
+    return not (left.isalnum() and _word(left) and _word(text[index]))
 
 
 def _goes_on(text: str, index: int, stops: str) -> bool:

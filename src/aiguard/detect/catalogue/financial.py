@@ -39,27 +39,35 @@ def luhn(digits: str) -> bool:
     return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
 
 
-def _issued(digits: str) -> bool:
-    """Whether cards of that length and leading digits are issued (ISO/IEC 7812 registrations of the card schemes)."""
-    size, first, two, four = len(digits), digits[0], int(digits[:2]), int(digits[:4])
-    if size == 16:
-        if first == "2":
-            return 2200 <= four <= 2204 or 2221 <= four <= 2720
-        return first in "456" or two in (35, 36, 38, 81, 82) or four == 9792
-    if size == 15:
-        return two in (34, 37) or four in (1800, 2131)
-    if size == 14:
-        return two in (30, 36, 38, 39)
-    if size == 13:
-        return first == "4"
-    if size in (18, 19):
-        return first == "4" or two in (50, 56, 57, 58, 60, 62, 63, 64, 65, 67, 81) or 3528 <= four <= 3589
-    return two in (50, 56, 57, 58, 63, 67)  # 12 and 17 digits: Maestro
+_RANGE_2: Final = (
+    *(str(n) for n in (*range(2200, 2205), *range(2221, 2230))),
+    *(str(n) for n in range(223, 230)),
+    "23",
+    "24",
+    "25",
+    "26",
+    "270",
+    "271",
+    "2720",
+)
+_MAESTRO: Final = ("50", "56", "57", "58", "63", "67")
+_LONG: Final = (*_MAESTRO, "4", "60", "62", "64", "65", "81", *(str(n) for n in range(3528, 3590)))
+_ISSUED: Final = {
+    12: _MAESTRO,
+    13: ("4",),
+    14: ("30", "36", "38", "39"),
+    15: ("34", "37", "1800", "2131"),
+    16: ("4", "5", "6", "35", "36", "38", "81", "82", "9792", *_RANGE_2),
+    17: _MAESTRO,
+    18: _LONG,
+    19: _LONG,
+}
+"""Leading digits of cards by their length (ISO/IEC 7812 registrations of the card schemes)."""
 
 
 def _card(text: str) -> bool:
     digits = text.translate(_SEPARATORS)
-    if not 12 <= len(digits) <= 19 or not _issued(digits) or not luhn(digits) or len(set(digits)) < 2:
+    if not digits.startswith(_ISSUED.get(len(digits), ())) or not luhn(digits) or len(set(digits)) < 2:
         return False
     if "." in text and ("-" in text or " " in text):
         return False
@@ -133,7 +141,7 @@ RECOGNIZERS = (
     Recognizer(
         name="credit_card",
         type="CREDIT_CARD",
-        pattern=r"\b[1-9](?:[ \-.]?\d){11,18}\b",
+        pattern=r"\b(?:1[ \-.]?8[ \-.]?0[ \-.]?0(?:[ \-.]?\d){11}|[2-689](?:[ \-.]?\d){11,18})\b",
         validate=_card,
         shrink=3,
         base_score=0.9,
