@@ -165,13 +165,17 @@ def _raw(figures: Figures) -> None:
 
 
 def _raw_set(engine: Engine) -> re2.Set:
-    """One set over the catalogue's exact patterns and the words for the others: what only says which of them occur."""
+    """One set over the catalogue's exact patterns and the words for the others: what only says which of them occur.
+
+    What can only be a whole text is not in it: no text of a benchmark is short enough for the engine to ask.
+    """
     options = re2.Options()
     options.max_mem = 96 << 20
     made = re2.Set.SearchSet(options)
     looked_for = {
         each.pattern if each.base_score >= engine.threshold or not each.context else trigger(each.context)
         for each in engine.recognizers
+        if each.base_score >= engine.threshold or each.context
     }
     for pattern in sorted(looked_for):
         made.Add(pattern.encode())

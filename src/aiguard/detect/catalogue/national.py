@@ -43,7 +43,7 @@ _ALONE: Final = frozenset({"au_abn", "br_cpf_plain", "de_tax_id", "pl_pesel", "s
 # name, type, pattern, stdnum module or check, words before it, score without them, source, example, counter-example
 _CHECKED: Final = (
     ("us_itin", "US_ITIN", r"\b9\d{2}-[5-9]\d-\d{4}\b", checks.individual_taxpayer, ("itin", "taxpayer", "individual taxpayer"), 0.8, "US IRS", "912-90-3456", "912-10-3456"),
-    ("us_itin_plain", "US_ITIN", r"\b9\d{2}[ \-]?[5-9]\d[ \-]?\d{4}\b", checks.individual_taxpayer, ("itin", "individual taxpayer"), 0.1, "US IRS", "ITIN 912903456", "qty 912903456"),
+    ("us_itin_plain", "US_ITIN", r"\b9\d{2}[ \-]?[5-9]\d[ \-]?\d{4}\b", checks.individual_taxpayer, ("itin number", "itin no", "itin is", "itin:", "my itin", "the itin", "individual taxpayer"), 0.1, "US IRS", "ITIN number 912903456", "qty 912903456"),
     ("us_aba", "ABA_ROUTING_NUMBER", r"\b[0123678]\d{3}-?\d{4}-?\d\b", checks.routing, ("aba", "routing", "routing number", "rtn", "transit"), 0.1, "American Bankers Association", "routing number 111000025", "qty 111000025"),
     ("uk_nhs", "UK_NHS", r"\b\d{3}[ \-]?\d{3}[ \-]?\d{4}\b", "gb.nhs", ("nhs", "nhs number", "national health"), 0.1, "NHS Data Dictionary", "NHS number 943 476 5870", "943 476 5871"),
     ("ca_sin", "CA_SIN", r"\b[1-9]\d{2}-\d{3}-\d{3}\b", "ca.sin", ("sin", "social insurance", "nas"), 0.6, "Service Canada", "123-456-782", "123-456-783"),
