@@ -12,20 +12,16 @@ SPECIFIC: Final = 10
 """Priority below which a reading of a whole text says little (some code): it counts where there is no other."""
 
 
-class _Reach:
-    """How far findings of each priority reach; few distinct priorities."""
-
-    __slots__ = ("_far",)
-
-    def __init__(self) -> None:
-        self._far: dict[int, int] = {}
+class _Reach(dict[int, int]):
+    """Priority -> how far findings of it reach; few distinct priorities."""
 
     def covers(self, end: int, rank: int) -> bool:
         """Whether a finding of at least that priority, which began before, reaches ``end``."""
-        return any(far >= end for level, far in self._far.items() if level >= rank)
+        return any(far >= end for level, far in self.items() if level >= rank)
 
     def add(self, end: int, rank: int) -> None:
-        self._far[rank] = max(self._far.get(rank, 0), end)
+        """A finding of that priority reaches ``end``."""
+        self[rank] = max(self.get(rank, 0), end)
 
 
 class Resolver:
@@ -55,12 +51,10 @@ class Resolver:
         for finding in found:
             rank = priority[finding.recognizer]
             lone = self._lone.get(finding.recognizer) == finding.score
-            another = (
-                whole == (finding.start, finding.end) and rank < SPECIFIC
-                if lone
-                else lone_reach.covers(finding.end, rank)
-            )
-            if another or reach.covers(finding.end, rank):
+            another = whole == (finding.start, finding.end) and rank < SPECIFIC
+            if another if lone else lone_reach and lone_reach.covers(finding.end, rank):
+                continue
+            if reach and reach.covers(finding.end, rank):
                 continue
             if lone:
                 whole = finding.start, finding.end
