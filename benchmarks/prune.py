@@ -44,6 +44,8 @@ THINKING = 0.01
 """Seconds between two exchanges of a thread: an application that is busy, not one that is drowning."""
 ROUNDS, IDLE_SECONDS, BUSY_SECONDS = 5, 3.0, 4.0
 KEYS = [b"k" * 32]
+RULES = "sha256:" + "1" * 64
+"""Rules in force, as a job has them: each batch asks by which rules a row has its time."""
 
 _HAND_WRITTEN = {
     "postgresql": (
@@ -129,7 +131,9 @@ def _compare(dialect: str, url: str, expired: int, by_hand: Callable[[datetime, 
             left -= count
         theirs += time.perf_counter() - started
         started = time.perf_counter()
-        done = retention.prune(engine, keyring, now, at_most=share, progress=lambda _: memory.append(_resident()))
+        done = retention.prune(
+            engine, keyring, now, rules=RULES, at_most=share, progress=lambda _: memory.append(_resident())
+        )
         ours += time.perf_counter() - started
         deleted += done.deleted
     engine.dispose()
@@ -171,7 +175,7 @@ def _prune_in_turns(
                 raise _Over
 
         with contextlib.suppress(_Over):
-            retention.prune(engine, keyring, datetime.now(UTC), progress=count)
+            retention.prune(engine, keyring, datetime.now(UTC), rules=RULES, progress=count)
         result.put((sum(batches), time.perf_counter() - started))
     engine.dispose()
 

@@ -24,7 +24,7 @@ SCRIPT = """
 import json, resource, signal, sys
 from aiguard import retention, store
 from aiguard.db import make_engine
-from aiguard.db.engine import checkpoint
+from aiguard.db.wal import checkpoint
 from aiguard.errors import StoreUnavailable
 from aiguard.store import KeyStore, MasterKeyRing, SubjectKeyRing
 from tests.support import records as r

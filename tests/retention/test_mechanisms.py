@@ -269,7 +269,7 @@ def test_a_batch_that_fails_counts_nothing(engine, writer, people, monkeypatch):
     def broken(*_):
         raise RuntimeError
 
-    monkeypatch.setattr("aiguard.retention.pruning.append", broken)
+    monkeypatch.setattr("aiguard.retention.pruning.insert_rows", broken)
     with pytest.raises(RuntimeError):
         retention.prune(engine, people, r.NOW)
     assert (retention.anonymised(engine), len(copy_of(engine))) == ([], 1)

@@ -93,7 +93,7 @@ def test_a_deletion_that_cannot_be_recorded_does_not_happen(engine, writer, keyr
     def broken(*_):
         raise RuntimeError
 
-    monkeypatch.setattr("aiguard.retention.pruning.append", broken)
+    monkeypatch.setattr("aiguard.retention.pruning.insert_rows", broken)
     with pytest.raises(RuntimeError):
         retention.prune(engine, keyring, r.NOW)
     assert len(ids(engine)) == 5

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tests.starlette_door.starlette_support import Desk
 
-from aiguard.db.engine import checkpoint, make_engine
+from aiguard.db.engine import make_engine
 from aiguard.db.schema import upgrade
+from aiguard.db.wal import checkpoint
 
 NewDesk = Callable[..., Desk]
 

@@ -13,7 +13,7 @@ from tests.support import records as r
 
 from aiguard import store
 from aiguard.db import writing
-from aiguard.db.engine import checkpoint
+from aiguard.db.wal import checkpoint
 from aiguard.errors import IntegrityError
 from aiguard.store import MasterKeyRing
 from aiguard.store.tables import BOUND, artifact_aad

@@ -4,8 +4,9 @@ Law of this folder: nothing here knows what a record means. Rooms own their tabl
 *mapper* for each kind of record; this folder only makes sure that a batch is committed whole or not at all, that the
 caller learns which, and that no error carries a value from a row.
 
-``base`` is what tables are made of, ``engine`` opens SQLite or PostgreSQL safely, ``schema`` upgrades and checks the
-revision, ``failures`` turns driver errors into ours, ``mapping`` says how records become rows, ``writer`` commits.
+``base`` is what tables are made of, ``engine`` opens SQLite or PostgreSQL safely, ``wal`` keeps SQLite's write-ahead log short,
+``schema`` upgrades and checks the revision, ``failures`` turns driver errors into ours, ``mapping`` says how records become rows,
+``writer`` commits.
 """
 
 from __future__ import annotations

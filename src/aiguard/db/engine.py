@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from aiguard.db.bulk import in_pipelines, reaches, straight, together
 from aiguard.errors import MissingExtra, SettingsError
@@ -27,9 +27,6 @@ LOCK_TIMEOUT = 3.0
 
 STATEMENT_TIMEOUT = 10.0
 """Seconds one statement of a write may take on PostgreSQL."""
-
-CHECKPOINT_PATIENCE = 2.0
-"""Seconds to wait for readers before the write-ahead log is left as it is."""
 
 WAL_PAGES = 4_000
 """Pages of SQLite's write-ahead log (16 MB) before they are moved into the file: a busy page is then moved once, not at every other commit."""
@@ -144,7 +141,7 @@ def _check_schema(schema: str | None, backend: str) -> None:
 
 
 @contextmanager
-def writing(engine: Engine, *, ahead: bool = False) -> Iterator[Connection]:
+def writing(engine: Engine, *, ahead: bool = False, late: bool = False) -> Iterator[Connection]:
     """One write transaction: the lock is taken first, all is committed at the end or nothing is.
 
     SQLite: ``BEGIN IMMEDIATE``. PostgreSQL: bounded lock and statement times, and a durable commit whatever the role's
@@ -154,9 +151,14 @@ def writing(engine: Engine, *, ahead: bool = False) -> Iterator[Connection]:
         engine: where.
         ahead: only :mod:`aiguard.db.bulk` asks the connection: PostgreSQL gets one statement after another, the commit too, and is
             waited for when an answer is looked at, and at the end.
+        late: on SQLite the commit does not wait for the disk, so that the lock is let go sooner. After a power cut all of the
+            transaction may be missing, as if it had not been, but no later one without it. Call :func:`aiguard.db.wal.settle` before
+            anybody is told of it.
     """
     with ExitStack() as stack:
         connection = stack.enter_context(engine.connect().execution_options(**{_BEGIN: "IMMEDIATE"}))
+        if late and connection.dialect.name == "sqlite":
+            stack.enter_context(_not_forced(connection))
         stack.enter_context(connection.begin())
         ahead = ahead and in_pipelines(connection)
         if ahead:
@@ -166,6 +168,19 @@ def writing(engine: Engine, *, ahead: bool = False) -> Iterator[Connection]:
         yield connection
         if ahead:
             straight(connection, "COMMIT")  # behind what was asked; whatever failed before it keeps it from being done
+
+
+@contextmanager
+def _not_forced(connection: Connection) -> Iterator[None]:
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    driver.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        try:
+            driver.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error as error:  # such a connection goes back to nobody
+            connection.invalidate(error)
 
 
 def _settle(connection: Connection, engine: Engine) -> None:
@@ -198,49 +213,6 @@ def reading(engine: Engine, *, snapshot: bool = False) -> Iterator[Connection]:
         if (schema := schema_of(engine)) is not None:
             connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": schema})
         yield connection
-
-
-def checkpoint(engine: Engine, *, patience: float = CHECKPOINT_PATIENCE) -> bool:
-    """Move SQLite's write-ahead log into the file and cut it to nothing, so that deleted bytes are gone from both.
-
-    Returns False when readers kept the log in use for ``patience`` seconds, or when the disk has no room for it. True at once on
-    other databases.
-    """
-    if engine.dialect.name != "sqlite":
-        return True
-    deadline = time.monotonic() + patience
-    while True:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            try:
-                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
-            except OperationalError as error:
-                if _full(error):
-                    return False
-                raise
-        if not busy:
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-
-
-def ease(engine: Engine) -> None:
-    """Move what SQLite's write-ahead log holds into the file, as far as that goes without waiting for anybody.
-
-    A commit that makes the log long has to do it otherwise, and whose commit that is, is chance. Nothing on other databases.
-    """
-    if engine.dialect.name == "sqlite":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            try:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
-            except OperationalError as error:
-                if not _full(error):
-                    raise
-
-
-def _full(error: OperationalError) -> bool:
-    """Whether SQLite could not write a file. What was committed is in its log all the same."""
-    return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
 
 
 def _lock_timeout(engine: Engine) -> float:

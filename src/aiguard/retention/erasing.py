@@ -38,9 +38,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.audit import append, read
-from aiguard.db.engine import checkpoint, reading, writing
+from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
 from aiguard.db.mapping import Sealing
+from aiguard.db.wal import checkpoint
 from aiguard.errors import ConfigurationError
 from aiguard.retention.evidence import ids_root
 from aiguard.retention.holds import is_held, latch

@@ -15,8 +15,14 @@ from types import MappingProxyType
 from typing import Final
 
 AHEAD: Final = 3
-"""Rows deleted for each event that others wrote meanwhile, at least. An exchange keeps two artifacts at most times: whoever deletes
-more slowly than others write never comes to the end."""
+"""Rows deleted for each event that others wrote meanwhile. An exchange keeps two artifacts at most times: whoever deletes more slowly
+than others write never comes to the end."""
+
+SPREAD: Final = 10
+"""Batches over which a run catches up when it has fallen behind that: a batch is never smaller than this part of what is owed."""
+
+HURRY: Final = 0.2
+"""The share of its rest that a run takes at least while it is behind. More batches harm others less than longer ones."""
 
 REMEMBERED: Final = 2.0
 """Seconds for which others are minded after they wrote: who writes once a second is not to meet a long batch each time."""
@@ -38,12 +44,17 @@ class Gait:
 
 GAITS: Final = MappingProxyType(
     {
-        "sqlite": Gait(rows=500, turn=0.004, rest=2.5, smallest=20),
+        "sqlite": Gait(rows=500, turn=0.002, rest=2.5, smallest=10),
         "postgresql": Gait(rows=4_000, turn=0.015, rest=5.0, smallest=200),
     }
 )
-"""Measured with ``make bench PART=store``: on PostgreSQL writers' p99 stays within twice of what it is without a run. On SQLite it grows
-from some 4 ms to some 15: smaller batches help little, since moving the write-ahead log into the file keeps the same disk busy."""
+"""Measured with ``make bench PART=store``: writers' p99 stays within twice of what it is without a run."""
+
+LONG: Final = 1_000
+"""Pages of the log from which what was written during a move is moved at once as well."""
+
+STUCK: Final = 3_000
+"""Pages from which it is begun anew, at the cost of others' waiting, before their commits have to move it (``WAL_PAGES``)."""
 
 PAUSE: Final = 0.002
 """Seconds between batches when nobody else writes."""
@@ -58,15 +69,20 @@ class Pace:
     pause: float = PAUSE
     rows: int = field(init=False)
     minded_until: float = field(init=False, default=float("-inf"))
+    beside_others: bool = field(init=False, default=False)
+    """Whether others wrote of late."""
+    owed: int = field(init=False, default=0)
+    """Rows that others' events still call for, by :data:`AHEAD`."""
 
     def __post_init__(self) -> None:
         self.rows = min(self.gait.smallest, self.most)
 
-    def after(self, *, now: float, others: int, worked: float, took: float) -> float:
+    def after(self, *, now: float, deleted: int, others: int, worked: float, took: float) -> float:
         """Choose the size of the next batch; the seconds to rest before it.
 
         Args:
             now: a monotonic time in seconds.
+            deleted: rows of the batch.
             others: events that others wrote since the batch before.
             worked: seconds of the batch that grow with its rows.
             took: seconds of the whole batch, waiting included.
@@ -74,9 +90,28 @@ class Pace:
         if others:
             self.minded_until = now + REMEMBERED
         if now >= self.minded_until:
-            self.rows = min(4 * self.rows, self.most)
+            self.beside_others = False
+            self.rows, self.owed = min(4 * self.rows, self.most), 0
             return self.pause
-        fitting = int(self.rows * self.gait.turn / max(worked, 1e-6))
-        least = max(self.gait.smallest, AHEAD * others)
-        self.rows = min(max(min(fitting, 2 * self.rows), least), self.most)
-        return max(self.pause, self.gait.rest * took)
+        self.beside_others = True
+        self.owed = max(0, self.owed + AHEAD * others - deleted)
+        fitting = min(int(deleted * self.gait.turn / max(worked, 1e-6)), 2 * self.rows)
+        self.rows = min(max(fitting, self.gait.smallest, -(-self.owed // SPREAD)), self.most)
+        share = max(HURRY, min(1.0, self.rows / max(self.owed, 1)))
+        return max(self.pause, share * self.gait.rest * took)
+
+
+@dataclass(slots=True, kw_only=True)
+class Drain:
+    """When a run beside others moves SQLite's write-ahead log into the file, and when it has it begun anew."""
+
+    limit: int = field(init=False, default=STUCK)
+
+    def stuck(self, pages: int) -> bool:
+        """Whether a log of so many pages is to be begun anew. Where that fails, since somebody reads, not again soon."""
+        if pages < STUCK:
+            self.limit = STUCK
+        if pages < self.limit:
+            return False
+        self.limit = pages + STUCK
+        return True

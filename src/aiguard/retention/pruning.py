@@ -29,14 +29,16 @@ from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.audit import AuditEvent, append
-from aiguard.db.engine import checkpoint, ease, reading, writing
+from aiguard.audit.tables import insert_rows, prepare
+from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.mapping import Sealing
+from aiguard.db.mapping import Row, Sealing
+from aiguard.db.wal import begin_anew, checkpoint, ease, settle
 from aiguard.retention.evidence import ids_root, instant
 from aiguard.retention.holds import latch
-from aiguard.retention.pace import GAITS, PAUSE, Pace
+from aiguard.retention.pace import GAITS, LONG, PAUSE, Drain, Pace
 from aiguard.retention.planning import due, require_zone
-from aiguard.retention.removal import Gone, remove
+from aiguard.retention.removal import FromPostgresql, FromSqlite, Gone
 from aiguard.retention.shredding import Shredded, shred
 from aiguard.store import SubjectKeyRing
 from aiguard.store.tables import Artifact
@@ -116,8 +118,9 @@ def prune(
         id=new_id("prn"),
         pace=Pace(gait=gait, most=size, pause=pause),
         room=at_most,
-        told=(progress, witness),
+        said_to=(progress, witness),
         clock=clock,
+        rows=(FromSqlite if engine.dialect.name == "sqlite" else FromPostgresql)(engine, now, rules),
     )
     try:
         run.through()
@@ -149,8 +152,10 @@ class _Run:
     id: str
     pace: Pace
     room: int | None
-    told: tuple[Callable[[int], None] | None, Callable[[int, Gone], None] | None]
+    said_to: tuple[Callable[[int], None] | None, Callable[[int, Gone], None] | None]
     clock: Clock
+    rows: FromPostgresql | FromSqlite
+    drain: Drain = field(default_factory=Drain)
     deleted: int = 0
     batches: int = 0
     by_class: Counter[str] = field(default_factory=Counter)
@@ -162,48 +167,59 @@ class _Run:
         with reading(self.engine) as connection:
             self.head = connection.execute(_HEAD).scalar_one()
         for _ in range(PASSES):
-            after = None
-            while (gone := self.batch(after)) is not None:
-                after = gone.last_expired
+            self.rows.again()
+            while not self.rows.over and self.deleted != self.room:
+                self.batch()
             if self.deleted == self.room or not self.left():
                 return
             time.sleep(PATIENCE)
 
-    def batch(self, after: datetime | None) -> Gone | None:
-        """Delete one batch with its event; ``None`` when there was nothing left from ``after`` on."""
-        size = self.pace.rows if self.room is None else min(self.pace.rows, self.room - self.deleted)
-        if size < 1:
-            return None
-        with writing(self.engine) as connection:
+    def batch(self) -> None:
+        """Delete one batch with its event, if there is one."""
+        room = None if self.room is None else self.room - self.deleted
+        size = self.pace.rows if room is None else min(self.pace.rows, room)
+        foreseen = self.rows.foresee(size, room)
+        if self.rows.over:
+            return
+        told = None if foreseen is None else self._told(foreseen)
+        # The first commit waits for the disk, which then knows of the log's file as well.
+        with writing(self.engine, late=self.batches > 0) as connection:
             started = time.monotonic()
             latch(connection, alone=False)
-            gone = remove(connection, due(connection, self.now, self.rules), after, size)
+            gone = self.rows.take(connection, size)
             if gone is None:
-                return None
+                return
             worked = time.monotonic() - started
-            append(connection, [self._event("store.pruned", _said(gone, self.batches + 1, self.now))], self.sealing)
+            insert_rows(connection, [told if told is not None and gone is foreseen else self._told(gone)])
             head = connection.execute(_HEAD).scalar_one()
-        took = time.monotonic() - started
         if self.engine.dialect.name == "sqlite":  # others waited for all of it
-            worked = took
+            worked = time.monotonic() - started
+        self.settle()
+        took = time.monotonic() - started
         self.batches += 1
         self.deleted += len(gone.ids)
         self.by_class.update(gone.classes)
-        progress, witness = self.told
+        progress, witness = self.said_to
         if witness is not None:
             witness(self.batches, gone)
         if progress is not None:
             progress(len(gone.ids))
-        self.yield_to(head, worked, took)
-        return gone
+        self.yield_to(head, len(gone.ids), worked, took)
 
-    def yield_to(self, head: int, worked: float, took: float) -> None:
+    def settle(self) -> None:
+        """Wait until the disk has the last batch. Beside others the write-ahead log is moved into the file, which comes to the same."""
+        if not self.pace.beside_others or not (found := ease(self.engine)).all:
+            settle(self.engine)
+            return
+        if found.pages >= LONG:
+            ease(self.engine)  # what came meanwhile: few pages, and often nobody commits now
+        if self.drain.stuck(found.pages):
+            begin_anew(self.engine)
+
+    def yield_to(self, head: int, deleted: int, worked: float, took: float) -> None:
         """Rest, by what others wrote to the log since the last batch."""
-        others = head - self.head - 1
-        self.head = head
-        rest = self.pace.after(now=time.monotonic(), others=others, worked=worked, took=took)
-        if rest > self.pace.pause:
-            ease(self.engine)
+        others, self.head = head - self.head - 1, head
+        rest = self.pace.after(now=time.monotonic(), deleted=deleted, others=others, worked=worked, took=took)
         time.sleep(rest)
 
     def left(self) -> int:
@@ -230,6 +246,10 @@ class _Run:
         }
         with writing(self.engine) as connection:
             append(connection, [self._event("store.prune_completed", payload)], self.sealing)
+
+    def _told(self, gone: Gone) -> Row:
+        """The event of the next batch, as a row that lacks only its position."""
+        return prepare(self._event("store.pruned", _said(gone, self.batches + 1, self.now)), self.sealing)
 
     def _event(self, type: str, payload: dict[str, Any]) -> AuditRecord:
         return AuditRecord(type=type, decision_id=self.id, resource="retention", payload=payload, at=self.clock())

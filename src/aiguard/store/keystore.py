@@ -19,8 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.db.base import PREFIX, Base, UtcTime
-from aiguard.db.engine import checkpoint, reading, schema_of, writing
+from aiguard.db.engine import reading, schema_of, writing
 from aiguard.db.failures import as_store_error
+from aiguard.db.wal import checkpoint
 from aiguard.errors import SchemaRevisionError
 from aiguard.store.datakeys import KeyWrapper, WrappedKey, wrapping_aad
 from aiguard.types import HOUR_KEYS
