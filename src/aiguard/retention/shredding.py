@@ -10,25 +10,29 @@ A row that a legal hold keeps, or whose time is still to be computed anew, keeps
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import Connection, Engine, LargeBinary, Table, func, select
+from sqlalchemy import Connection, Engine, LargeBinary, Table, delete, func, insert, select, update
 
 from aiguard.audit import append
 from aiguard.db.engine import writing
 from aiguard.db.mapping import Sealing
 from aiguard.retention.evidence import instant
 from aiguard.retention.holds import latch
+from aiguard.retention.tables import RUNS
 from aiguard.store import KeyStore, SubjectKeyRing
-from aiguard.store.datakeys import hour_key_id
+from aiguard.store.datakeys import WrappedKey, hour_key_id
 from aiguard.store.tables import Artifact
 from aiguard.types import HOUR_KEYS, AuditRecord, hour_key, new_id
 
 MECHANISM: Final = "crypto-shred"
 HOUR: Final = timedelta(hours=1)
+
+INTENT: Final = "shred"
+"""The ledger's name for keys of hours that are about to be destroyed in a key store apart, by run; the outcome says which."""
 
 _ARTIFACTS: Final = cast("Table", Artifact.__table__)
 _HEADER: Final = func.substr(_ARTIFACTS.c.content, 1, 9, type_=LargeBinary)
@@ -47,6 +51,9 @@ def shred(engine: Engine, keyring: SubjectKeyRing, now: datetime, *, run_id: str
 
     Holds and the recomputing of expiries wait meanwhile, so that no row comes to need a key that is just going.
 
+    A key store apart is another database: its transaction ends before the event's does. So what is going is written into the ledger of
+    jobs first. Whoever comes after a crash in between finds there which keys went without an event, and tells of them.
+
     Args:
         engine: the evidence database.
         keyring: whose key store holds the keys.
@@ -61,29 +68,79 @@ def shred(engine: Engine, keyring: SubjectKeyRing, now: datetime, *, run_id: str
     store = cast("KeyStore", keyring.store)
     present = hour_key(MECHANISM, now)
     over = [key for key in store.hours() if key.lookup < present]
-    if not over:
+    intended: dict[str, dict[str, str]] = {}
+    if store.apart:
+        with writing(engine) as connection:
+            latch(connection, alone=True)
+            _intend(connection, run_id, _free(connection, over), at)
+            intended = _intended(connection)
+    if not over and not intended:
         return Shredded()
     with writing(engine) as connection:
         latch(connection, alone=True)
-        needed = _needed(connection, before=_hour_of(over[-1].lookup) + HOUR)
-        going = [key for key in over if key.key_id not in needed]
-        if going:
+        free = _free(connection, over)
+        if store.apart:
+            intended = _intended(connection)  # anew: what another run destroyed meanwhile, it has struck out
+            store.destroy([key.lookup for key in free if key.lookup in intended.get(run_id, {})])
+            went = _accounted(connection, store, intended)
+        else:
+            store.destroy([key.lookup for key in free], connection)
+            went = [key.lookup for key in free]
+        needed = len(over) - len(free)
+        if went:
             payload = {
-                "keys": len(going),
-                "first_hour": instant(_hour_of(going[0].lookup)),
-                "last_hour": instant(_hour_of(going[-1].lookup)),
-                "needed": len(over) - len(going),
+                "keys": len(went),
+                "first_hour": instant(_hour_of(went[0])),
+                "last_hour": instant(_hour_of(went[-1])),
+                "needed": needed,
                 "key_store": "apart" if store.apart else "shared",
             }
             record = AuditRecord(
                 type="store.shredded", decision_id=run_id, resource="retention", payload=payload, at=at
             )
             append(connection, [record], Sealing(keyring=keyring, writer=new_id("wrt")))
-            store.destroy([key.lookup for key in going], None if store.apart else connection)
-    if going:
+    if went:
         keyring.forget()
         store.scrub()
-    return Shredded(keys=len(going), needed=len(over) - len(going))
+    return Shredded(keys=len(went), needed=needed)
+
+
+def _free(connection: Connection, over: Sequence[WrappedKey]) -> list[WrappedKey]:
+    """Those of the keys that no row needs."""
+    if not over:
+        return []
+    needed = _needed(connection, before=_hour_of(over[-1].lookup) + HOUR)
+    return [key for key in over if key.key_id not in needed]
+
+
+def _intend(connection: Connection, run_id: str, going: Sequence[WrappedKey], at: datetime) -> None:
+    if going:
+        row = {
+            "job": INTENT, "period": run_id, "state": "running", "attempts": 1, "holder": run_id, "lease_until": at,
+            "started_at": at, "finished_at": None, "outcome": {key.lookup: key.key_id.hex() for key in going},
+        }  # fmt: skip
+        connection.execute(insert(RUNS).values(row))
+
+
+def _intended(connection: Connection) -> dict[str, dict[str, str]]:
+    """Run to lookup to key id: what is going, or went and was not told of."""
+    rows = connection.execute(select(RUNS.c.period, RUNS.c.outcome).where(RUNS.c.job == INTENT))
+    return {run: dict(keys) for run, keys in rows}
+
+
+def _accounted(connection: Connection, store: KeyStore, intended: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Strike out of the ledger what is in the key store no more; the hours of it, each once."""
+    there = {
+        lookup: key.key_id.hex()
+        for lookup, key in store.by_lookup({each for keys in intended.values() for each in keys}).items()
+    }
+    went: set[tuple[str, str]] = set()
+    for run, keys in intended.items():
+        left = {lookup: id for lookup, id in keys.items() if there.get(lookup) == id}
+        went.update(keys.items() - left.items())
+        mine = (RUNS.c.job == INTENT, RUNS.c.period == run)
+        connection.execute(update(RUNS).where(*mine).values(outcome=left) if left else delete(RUNS).where(*mine))
+    return sorted(lookup for lookup, _ in went)
 
 
 def missing(keyring: SubjectKeyRing, hours: Iterable[str], keys: Iterable[bytes]) -> bool:
