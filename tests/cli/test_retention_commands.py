@@ -136,10 +136,17 @@ class TestPrune:
         keep(*expired(12), r.artifact(expires_at=utc_now() + DAY))
         told = run("prune").output
         assert "--confirm 12" in told
-        assert "--confirm 12" in run("prune", "--apply", code=1).output
-        run("prune", "--apply", "--confirm", "11", code=1)
+        refused = run("prune", "--apply", code=1).output
+        assert "--confirm 12" in refused
+        assert "nothing was deleted" in " ".join(refused.split())
+        assert "not 11" in run("prune", "--apply", "--confirm", "11", code=1).output
         assert left(keep) == 13
         assert "deleted 12" in run("prune", "--apply", "--confirm", "12").output
+
+    @pytest.mark.parametrize("said", [("--confirm", "1"), ("--plan", "abc"), ("--ids", "ids.jsonl")])
+    def test_what_only_counts_for_a_deletion_is_not_taken_in_silence_for_a_look(self, keep, said):
+        keep(*expired())
+        assert f"{said[0]} is for --apply" in run("prune", *said, code=2).output
 
     def test_a_number_that_is_wrong_deletes_nothing_however_few_there_are(self, keep):
         keep(*expired(2))

@@ -32,6 +32,9 @@ from aiguard.types import utc_now
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
 def prune(*, dry_run: bool, token: str | None, confirm: int | None, ids: Path | None, as_data: bool) -> None:
     """Delete artifacts whose retention is over, and leave evidence of it in the audit log."""
+    for name, said in (("--plan", token), ("--confirm", confirm), ("--ids", ids)):
+        if dry_run and said is not None:
+            raise click.UsageError(f"{name} is for --apply; nothing was deleted.")
     now, rules = utc_now(), _rules(quiet=as_data)
     with evidence() as (engine, keyring):
         if dry_run:
@@ -43,13 +46,13 @@ def prune(*, dry_run: bool, token: str | None, confirm: int | None, ids: Path | 
             if token
             else retention.plan(engine, now, rules=rules, exact=False)
         )
-        if plan.sweeping and confirm != plan.expired:
-            fail(
-                f"{plan.expired} of {plan.expired + plan.staying} artifacts would be deleted, which is more than half.\n"
-                f"If the rules are meant like that: --confirm {plan.expired}"
-            )
         if confirm is not None and confirm != plan.expired:
             fail(f"{plan.expired} artifacts have expired, not {confirm}; nothing was deleted")
+        if plan.sweeping and confirm is None:
+            fail(
+                f"{plan.expired} of {plan.expired + plan.staying} artifacts would be deleted, which is more than half; nothing was "
+                f"deleted.\nIf the rules are meant like that: --confirm {plan.expired}"
+            )
         with _list_of(ids) as witness, _bar(plan.expired, shown=not as_data) as progress:
             done = retention.prune(
                 engine,
