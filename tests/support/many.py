@@ -12,7 +12,7 @@ SELECT 'art_' || :run || i, 'agd_' || (i / 2), CASE WHEN i % 2 = 0 THEN 'prompt'
     upper(substr(md5((i % 5000)::text), 1, 26)), upper(substr(md5((i % 5000)::text), 1, 26)), '', 2, 'sha256:' || repeat('0', 64),
     'GDPR Art. 6(1)(f)', 'privacy-office', 'delete', '30d', '', now() - interval '60 days',
     now() + (CASE WHEN i <= :expired THEN -1 - i::bigint * 7919 % 86400 ELSE 2880 + i::bigint * 7919 % 86400 END) * interval '30 seconds',
-    decode(repeat(md5(i::text), :size), 'hex')
+    decode('41' || repeat(md5(i::text), :size), 'hex')
 FROM generate_series(1, :total) AS i
 """
 _SQLITE = """
@@ -25,13 +25,16 @@ SELECT 'art_' || :run || i, 'agd_' || (i / 2), CASE WHEN i % 2 = 0 THEN 'prompt'
     strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-60 days'),
     strftime('%Y-%m-%d %H:%M:%S.000000', 'now',
         ((CASE WHEN i <= :expired THEN -1 - i * 7919 % 86400 ELSE 2880 + i * 7919 % 86400 END) * 30) || ' seconds'),
-    randomblob(:size * 16)
+    CAST('A' || hex(randomblob(:size * 8)) AS BLOB)
 FROM n
 """
 
 
 def keep_many(engine: Engine, *, expired: int, staying: int, size: int = 24, run: str = "") -> None:
-    """``expired`` artifacts of the last month and ``staying`` ones of the next, none within a day; ``size`` is in units of 16 bytes."""
+    """``expired`` artifacts of the last month and ``staying`` ones of the next, none within a day; ``size`` is in units of 16 bytes.
+
+    Their content begins as nothing that is sealed does, so no key is looked for.
+    """
     statement = _POSTGRESQL if engine.dialect.name == "postgresql" else _SQLITE
     with engine.begin() as connection:
         values = {"run": f"{run}x", "expired": expired, "total": expired + staying, "size": size}
