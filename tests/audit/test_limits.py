@@ -18,9 +18,11 @@ from aiguard.audit.expiry import expire
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.outbox import drain, put, waiting
 from aiguard.audit.signing import sign_head
+from aiguard.audit.tables import append
 from aiguard.audit.verify import Status
 from aiguard.db import writing
 from aiguard.db.mapping import Sealing
+from aiguard.store import MasterKeyRing
 
 UNPROMISED = {
     "aiguard_audit_logs": {"instance"},
@@ -72,6 +74,18 @@ def test_a_log_rewritten_with_the_signing_key_is_noticed_only_by_who_kept_a_chec
     sign_head(log, [SIGNER], now=NOW)
     assert unnoticed(check(log))
     assert check(log, earlier=[kept]).status is Status.TAMPERED
+
+
+def test_an_event_that_somebody_without_the_master_keys_made_up_is_noticed_by_who_has_them_only(log, keyring):
+    forger = Sealing(keyring=MasterKeyRing([b"f" * 32]), writer="wrt_forger")
+    with writing(log) as connection:
+        append(connection, [r.event(type="access.allowed", at=NOW)], forger)
+    sign_head(log, [SIGNER], now=NOW)
+    assert unnoticed(check(log))
+    report = check(log, keyring)
+    assert (report.status, [(each.check, each.seq) for each in report.problems]) == (
+        Status.TAMPERED, [("payload", 300)],
+    )  # fmt: skip
 
 
 def test_an_event_that_was_never_recorded_is_not_missed(log, keyring):

@@ -10,6 +10,7 @@ from tests.support import records as r
 
 from aiguard import audit
 from aiguard.audit.checkpoint import Checkpoint, issue, trust
+from aiguard.audit.keeper import Keeper
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.note import make_signer
 from aiguard.audit.signing import latest, sign_head
@@ -241,6 +242,28 @@ def test_a_log_that_was_changed_is_not_signed_again(log, writer):
     with pytest.raises(IntegrityError, match="Nothing is signed"):
         sign_head(log, [SIGNER], now=NOW)
     assert newest(log).size == 700
+
+
+@pytest.mark.parametrize("grown", [0, 1])
+def test_a_signer_that_runs_remembers_the_checkpoint_that_somebody_takes_out(log, writer, grown):
+    keeper = Keeper(log, [SIGNER], clock=lambda: NOW)
+    keeper.sign()
+    writer.commit([r.event() for _ in range(50)]).result(60)
+    keeper.sign()
+    tamper(
+        log,
+        "DELETE FROM aiguard_audit_checkpoints WHERE size = 750",
+        "UPDATE aiguard_audit_events SET leaf_hash = :other WHERE seq = 749",
+        other=b"x" * 32,
+    )
+    writer.commit([r.event() for _ in range(grown)]).result(60)
+    with pytest.raises(IntegrityError, match="the checkpoint that this process had before"):
+        keeper.sign()
+    assert newest(log).size == 700
+    gone = [f"DELETE FROM aiguard_audit_{table} WHERE seq >= 740" for table in ("payloads", "events")]
+    tamper(log, *gone, "UPDATE aiguard_audit_logs SET size = 740")
+    with pytest.raises(IntegrityError, match="events were taken away"):
+        keeper.sign()
 
 
 def test_a_log_put_back_from_an_old_copy_is_not_signed_again(log):

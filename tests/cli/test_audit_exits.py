@@ -145,6 +145,7 @@ NONSENSE = {
     "leaf = x'00ff'": "does not match its hash",
     "type = 'app.other'": "does not say what its leaf says",
     "at = 'yesterday'": "holds what no event does",
+    "resource = CAST(x'ff' AS TEXT)": "holds what no event does",
     f"leaf = x'00ff', leaf_hash = x'{sha256(bytes([0, 0, 255])).hexdigest()}'": "is no event",
     f"leaf = x'5b5d', leaf_hash = x'{sha256(bytes(1) + b'[]').hexdigest()}'": "is no event",
 }

@@ -154,6 +154,7 @@ class Keeper(Worker):
         self._clock = clock
         self._keyring = keyring
         self._looked = False
+        self._seen: Head | None = None
         self._anchored = [-1] * len(self._anchors)
 
     def sign(self) -> Head | None:
@@ -170,8 +171,10 @@ class Keeper(Worker):
             signing_keys_changed(self._engine, self._keyring, self._signers, now=now, trusted=trusted)
             self._keyring = None  # once for each process
         look, anchored = self._look_back()
-        head = sign_head(self._engine, self._signers, now=self._clock(), trusted=self._trusted, anchored=anchored)
-        self._looked = look
+        head = sign_head(
+            self._engine, self._signers, now=self._clock(), trusted=self._trusted, anchored=anchored, seen=self._seen
+        )
+        self._looked, self._seen = look, head
         if head is None:
             return None
         failure: AnchorFailed | None = None

@@ -15,7 +15,7 @@ from aiguard.audit.erasure import AuditErased
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.tables import AuditEvent, AuditPayload, open_payload
 from aiguard.db.engine import reading
-from aiguard.db.failures import as_store_error
+from aiguard.db.failures import as_store_error, garbled
 from aiguard.errors import EventAltered, IntegrityError
 from aiguard.store.datakeys import KeyDestroyed
 from aiguard.types import KeyRing
@@ -68,7 +68,7 @@ def story(engine: Engine, decision_id: str, *, keyring: KeyRing) -> list[Event]:
         with reading(engine) as connection:
             rows = _descend(connection, decision_id)
     except SQLAlchemyError as error:
-        raise as_store_error(error, "read") from None
+        raise EventAltered(_NO_EVENT) if garbled(error) else as_store_error(error, "read") from None
     except (ValueError, TypeError):
         raise EventAltered(_NO_EVENT) from None
     return [_event(row, keyring) for row in sorted(rows, key=lambda row: int(row["seq"]))]
@@ -173,7 +173,7 @@ def _fetch(engine: Engine, query: Select[*tuple[Any, ...]]) -> Sequence[RowMappi
         with reading(engine) as connection:
             return connection.execute(query).mappings().all()
     except SQLAlchemyError as error:
-        raise as_store_error(error, "read") from None
+        raise EventAltered(_NO_EVENT) if garbled(error) else as_store_error(error, "read") from None
     except (ValueError, TypeError):  # SQLite keeps whatever it is given in whatever column
         raise EventAltered(_NO_EVENT) from None
 

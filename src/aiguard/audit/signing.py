@@ -172,6 +172,7 @@ def sign_head(
     now: datetime,
     trusted: Sequence[Verifier] = (),
     anchored: Head | None = None,
+    seen: Head | None = None,
 ) -> Head | None:
     """Sign the log as it is now, if it has grown since the last checkpoint; give the newest checkpoint.
 
@@ -183,9 +184,10 @@ def sign_head(
         now: the time to record beside the note.
         trusted: further keys that may have signed earlier checkpoints.
         anchored: a checkpoint that was kept elsewhere, which the log must hold as well.
+        seen: the checkpoint that this process had last, in case somebody has taken it out of the log.
 
     Raises:
-        IntegrityError: the log does not hold what its last checkpoint, or ``anchored``, committed to, or a checkpoint is not trusted.
+        IntegrityError: the log does not hold what its last checkpoint, ``anchored`` or ``seen`` committed to, or a checkpoint is not trusted.
             Nothing is signed.
         StoreUnavailable: the database could not be used.
     """
@@ -194,7 +196,11 @@ def sign_head(
         with reading(engine) as connection:
             before = _latest(connection)
             size = connection.execute(select(AuditLog.size).where(AuditLog.log == LOG)).scalar_one()
-            for head, which in ((before, "its last checkpoint"), (anchored, "the anchor's newest checkpoint")):
+            for head, which in (
+                (before, "its last checkpoint"),
+                (anchored, "the anchor's newest checkpoint"),
+                (seen if seen != before else None, "the checkpoint that this process had before"),
+            ):
                 if head is not None:
                     _still_holds(connection, head, which, known, signers[0].name, size)
         if before is not None and before.size == size:

@@ -31,7 +31,7 @@ from aiguard.audit.verify_leaves import TILE, Leaves, Tree, as_bytes, leftovers,
 from aiguard.audit.verify_notes import Expired, Head, Key, Refused, Strange, expired_of, head_of, id_of
 from aiguard.audit.verify_payloads import check_outbox, check_payloads
 from aiguard.db.engine import reading
-from aiguard.db.failures import as_store_error, code_of
+from aiguard.db.failures import as_store_error, code_of, garbled
 from aiguard.types import KeyRing
 
 __all__ = ["WINDOW", "Problem", "Report", "Status", "encode_hash", "verify"]
@@ -87,9 +87,12 @@ def verify(
             except (TypeError, ValueError, OverflowError) as error:
                 report.wrong("database", f"rows are not of the kind that was written ({type(error).__name__})")
             except failures as error:
-                if not code_of(error).startswith(_DAMAGED):
+                if garbled(error):
+                    report.wrong("database", "a row holds a text that is none")
+                elif not code_of(error).startswith(_DAMAGED):
                     raise
-                report.wrong("database", "the file is damaged: parts of it cannot be read as a database")
+                else:
+                    report.wrong("database", "the file is damaged: parts of it cannot be read as a database")
             finally:
                 map_file(connection, 0)
     except failures as error:

@@ -61,6 +61,12 @@ def unavailable(error: BaseException) -> bool:
     return False
 
 
+def garbled(error: BaseException) -> bool:
+    """True when SQLite gave a text that is none, which it keeps for whoever writes past the code here."""
+    origin = getattr(error, "orig", None) or error
+    return isinstance(origin, SQLiteError) and not hasattr(origin, "sqlite_errorname") and "UTF-8" in str(origin)
+
+
 def locked(error: BaseException) -> bool:
     """True when somebody else held a lock for too long, so that the same may work in a moment."""
     return code_of(error).startswith(("SQLITE_BUSY", "55P03", "57014", "40P01"))
