@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from sqlalchemy import Table, delete, func, inspect, select
+from sqlalchemy import Table, delete, func, inspect, select, text
 from tests.support.commands import run, talk
 from tests.support.guards import JANE, POLICY
 from tests.support.postgres import new_postgres
@@ -202,6 +202,21 @@ def test_commands_refuse_another_key_store_and_say_which_setting(start, key_stor
     monkeypatch.setenv("AIGUARD_KEY_STORE_URL", told)
     Path("aiguard.toml").write_text(POLICY, encoding="utf-8")
     assert "AIGUARD_KEY_STORE_URL" in run(*command, code=1).output
+    assert keys_in(told) == 0
+
+
+def test_an_upgrade_is_on_record_also_where_the_key_store_is_another_one(
+    start, key_stores, told, database_url, monkeypatch
+):
+    start(key_stores[0])
+    engine = make_engine(database_url)
+    with writing(engine) as connection:
+        connection.execute(text("ALTER TABLE aiguard_vault_requests DROP COLUMN person"))
+        connection.execute(text("UPDATE aiguard_schema_version SET version_num = '0023'"))
+    engine.dispose()
+    monkeypatch.setenv("AIGUARD_KEY_STORE_URL", told)
+    assert "AIGUARD_KEY_STORE_URL" in run("db", "upgrade", code=1).output
+    assert "admin.acted" in run("audit", "tail").output
     assert keys_in(told) == 0
 
 

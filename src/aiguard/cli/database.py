@@ -61,13 +61,13 @@ def upgrade() -> None:
         before = current_revision(engine)
         now = db.upgrade(engine)
         out(f"the database is at revision {now}")
+        if before not in {None, now}:
+            with _recorder(engine) as record, db.writing(engine) as connection:
+                record(connection, "db.upgrade", before=f"revision:{before}", after=f"revision:{now}")
         require_own_store(engine, key_store)
         if key_store.apart:
             key_store.prepare()
             out("the key store is ready")
-        if before not in {None, now}:
-            with _recorder(engine) as record, db.writing(engine) as connection:
-                record(connection, "db.upgrade", before=f"revision:{before}", after=f"revision:{now}")
 
 
 @database.command()
