@@ -335,6 +335,17 @@ def test_flask_login_says_who_is_calling_unless_told_otherwise(new_desk: NewDesk
     assert names["tenant"] in {event.tenant for event in desk.events()}
 
 
+def test_a_signed_in_user_without_an_id_is_nobody_in_particular(new_desk: NewDesk) -> None:
+    class Unsaved(Person):
+        def get_id(self) -> Any:
+            return None
+
+    desk = new_desk()
+    flask_login.LoginManager(desk.app).request_loader(lambda _request: Unsaved("", {"support:reply"}))
+    with_reply(desk.protect(actor=None))
+    is_problem(desk.browser().post("/reply", json={"message": "hi"}), 503)
+
+
 def test_a_login_manager_may_be_set_up_after_the_guard(new_desk: NewDesk) -> None:
     desk = with_reply(new_desk().protect(actor=None))
     with_login(desk, {})

@@ -38,10 +38,13 @@ def flask_login_actor() -> Actor | None:
 
     if not current_user.is_authenticated:
         return None
+    id = current_user.get_id()
+    if id is None:  # as of a user who was not saved yet: everybody of that kind would be one actor
+        raise TypeError("the signed-in user has no id: current_user.get_id() gives None")
     scopes = getattr(current_user, "ai_scopes", ())
     tenant = getattr(current_user, "tenant", None)
     return Actor(
-        id=str(current_user.get_id()),
+        id=str(id),
         scopes=cast("frozenset[str]", scopes() if callable(scopes) else scopes),  # Actor checks, and copies
         tenant=str(tenant) if tenant is not None else None,
     )
