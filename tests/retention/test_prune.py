@@ -18,6 +18,7 @@ from aiguard.audit import story
 from aiguard.audit.merkle import leaf_hash, root_hash
 from aiguard.db import make_engine
 from aiguard.errors import StoreUnavailable
+from aiguard.retention.pace import Pace
 
 ROOT = Path(__file__).parents[2]
 DAY = timedelta(days=1)
@@ -208,3 +209,24 @@ class TestOnSQLite:
             assert not retention.prune(engine, keyring, r.NOW).erased
         other.dispose()
         assert retention.prune(engine, keyring, r.NOW).erased
+
+
+def test_a_run_keeps_its_distance_from_who_writes_and_not_from_another_run(engine, writer, keyring, monkeypatch):
+    fill(writer, expired=6)
+    minded = []
+    after = Pace.after
+
+    def noted(self, *, others, **seen):
+        minded.append(others)
+        return after(self, others=others, **seen)
+
+    meanwhile = iter([r.event(type="store.pruned", payload={"count": 1}), r.event()])
+
+    def between(_count):
+        for told in meanwhile:
+            writer.commit([told]).result(10)
+            return
+
+    monkeypatch.setattr(Pace, "after", noted)
+    assert retention.prune(engine, keyring, r.NOW, batch_size=2, progress=between).deleted == 6
+    assert minded == [0, 0, 1]

@@ -25,7 +25,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import Engine, Table, func, select
+from sqlalchemy import Engine, Table, bindparam, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.audit import AuditEvent, append
@@ -217,8 +217,12 @@ class _Run:
             begin_anew(self.engine)
 
     def yield_to(self, head: int, deleted: int, worked: float, took: float) -> None:
-        """Rest, by what others wrote to the log since the last batch."""
-        others, self.head = head - self.head - 1, head
+        """Rest, by what others wrote to the log since the last batch. Another run is nobody to keep a distance from: two would both crawl."""
+        others = head - self.head - 1
+        if others > 0:
+            with reading(self.engine) as connection:
+                others -= connection.execute(_OF_RUNS, {"after": self.head, "until": head}).scalar_one()
+        self.head = head
         rest = self.pace.after(now=time.monotonic(), deleted=deleted, others=others, worked=worked, took=took)
         time.sleep(rest)
 
@@ -256,6 +260,9 @@ class _Run:
 
 
 _HEAD: Final = select(func.coalesce(func.max(AuditEvent.seq), -1))
+_OF_RUNS: Final = select(func.count()).where(
+    AuditEvent.seq > bindparam("after"), AuditEvent.seq < bindparam("until"), AuditEvent.type == "store.pruned"
+)
 
 
 def _said(gone: Gone, batch: int, now: datetime) -> dict[str, Any]:
