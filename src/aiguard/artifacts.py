@@ -19,9 +19,10 @@ from aiguard.drivers import Hands, settle
 from aiguard.errors import Blocked, ConfigurationError, ContentBlocked
 from aiguard.gate import Gate
 from aiguard.identity import current_access
-from aiguard.pipeline import Controls, control_failed
+from aiguard.pipeline import Controls
 from aiguard.policy import builtin
 from aiguard.redact import Redacted, redact
+from aiguard.refusing import control_failed
 from aiguard.store import SealedArtifact, StoredArtifact
 from aiguard.trail import Refuse, Trail, tally
 from aiguard.types import Actor, AuditRecord, Effect, Operator, Part, Reason, Stage

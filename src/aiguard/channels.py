@@ -21,10 +21,11 @@ from aiguard.framing.jsontree import JsonDocument
 from aiguard.framing.sse import SseEvent
 from aiguard.output import LinkScan, pattern_broken
 from aiguard.output.stream import LinkAware, PatternGate
-from aiguard.pipeline import Controls, Opened, enforce
+from aiguard.pipeline import Controls, Opened
 from aiguard.providers.wire.shape import json_text, known, marked, read, where_fits
 from aiguard.providers.wire.streams import Delta, Kind
 from aiguard.redact.vault import TOKEN_LITERAL, Vault
+from aiguard.refusing import enforce
 from aiguard.restoring import TOKEN_PREFIXES, restore, restores
 from aiguard.seams import BlockScan, Run, merged
 from aiguard.types import Finding, Operator, Part, Reason, Stage

@@ -23,18 +23,10 @@ from aiguard.effects import Commit
 from aiguard.errors import AccessDenied, Blocked, MalformedInput, ProviderFailed, StoreError
 from aiguard.framing.jsontree import JsonDocument
 from aiguard.framing.sse import SseEvent, SseReader
-from aiguard.pipeline import (
-    Controls,
-    Delivered,
-    Opened,
-    control_failed,
-    keep,
-    record_failure,
-    refuse,
-    store_failed,
-)
+from aiguard.pipeline import Controls, Delivered, Opened, keep
 from aiguard.providers.wire.shape import read
 from aiguard.providers.wire.streams import Delta, Frame, Key, WireStream, put
+from aiguard.refusing import control_failed, record_failure, refuse, store_failed
 from aiguard.seams import Run
 from aiguard.trail import Refuse, Trail
 from aiguard.types import Part, PartKind, Reason, Stage
