@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from aiguard.output.links import LinkScan
 from aiguard.scan.closure import NotClosed, Tails, closure
-from aiguard.scan.engine import encode
 from aiguard.scan.patterns import Pattern, compile_pattern
+from aiguard.scan.places import encode
 
 
 @lru_cache(maxsize=256)

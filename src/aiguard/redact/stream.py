@@ -16,8 +16,8 @@ from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.redact.operators import redact
 from aiguard.redact.vault import TOKEN_PATTERN, Vault
 from aiguard.scan.closure import Tails, closure
-from aiguard.scan.engine import encode
 from aiguard.scan.incremental import MAX_HELD, IncrementalScan
+from aiguard.scan.places import encode
 from aiguard.types import Detector, Operator
 
 Chunk = TypeVar("Chunk", str, bytes)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import copy
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import accumulate
 from typing import Final
 
 from aiguard.errors import AIGuardError
+from aiguard.scan.compiled import Compiled
 from aiguard.scan.encoded import TRIGGER, Segment, segments
+from aiguard.scan.places import Offsets, Within, encode, far, following
 from aiguard.scan.prefilter import Overflow, Parted, Prefilter, Words, coarse
-from aiguard.scan.program import Search, searcher
-from aiguard.scan.recognizer import Recognizer, RecognizerError, Validate, compile_pattern
+from aiguard.scan.recognizer import Recognizer, RecognizerError
 from aiguard.scan.resolving import Resolver
 from aiguard.scan.views import Reading, compacted, readings
 from aiguard.scan.window import Window
-from aiguard.scan.words import labelled, last, preceding, spaced, trigger, words
+from aiguard.scan.words import last, spaced
 from aiguard.types import Finding
 
 THRESHOLD: Final = 0.5
@@ -31,106 +30,9 @@ Allowed = Callable[[str, str], bool]
 REMEMBERED_KEYS: Final = 1024
 """Keys of which is remembered which recognizers they speak for: an application's own repeat with every row."""
 
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
 
 class ScanFailed(AIGuardError):
     """The engine could not look at a text, so nothing is known about it. Whoever scanned must refuse."""
-
-
-class _Compiled:
-    """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
-
-    __slots__ = ("_context", "_deny", "_labels", "_search", "_trigger", "recognizer")
-
-    def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
-        self.recognizer = recognizer
-        self._search: Search | None = None if lazy else searcher(compile_pattern(recognizer))
-        self._trigger: Search | None = None
-        self._context: tuple[re.Pattern[str] | None] | None = None
-        self._deny: tuple[re.Pattern[str] | None] | None = None
-        self._labels: tuple[re.Pattern[str] | None] | None = None
-
-    # Compiled at first use; two threads may both compile, and keep the same thing.
-
-    @property
-    def search(self) -> Search:
-        if self._search is None:
-            self._search = searcher(compile_pattern(self.recognizer))
-        return self._search
-
-    @property
-    def context(self) -> re.Pattern[str] | None:
-        if self._context is None:
-            self._context = (words(self.recognizer.context),)
-        return self._context[0]
-
-    @property
-    def deny(self) -> re.Pattern[str] | None:
-        if self._deny is None:
-            self._deny = (words(self.recognizer.deny),)
-        return self._deny[0]
-
-    @property
-    def labels(self) -> re.Pattern[str] | None:
-        if self._labels is None:
-            self._labels = (words(self.recognizer.labels),)
-        return self._labels[0]
-
-    def said(self, data: bytes) -> list[int]:
-        """Where words that may speak for a value end, in bytes."""
-        if self._trigger is None:
-            self._trigger = searcher(compile_pattern(self.recognizer, trigger(self.recognizer.context)))
-        search, ends = self._trigger, []
-        end = search(data, 0)[0][1]
-        while end > 0:
-            ends.append(end - 1 if data[end - 1] < 0x80 else end)
-            end = search(data, end)[0][1]
-        return ends
-
-    def score(self, text: str, start: int, end: int, key: str) -> float:
-        """What the match ``start..end`` is worth, by the words before it and the key above it."""
-        recognizer = self.recognizer
-        if self.context is None and self.deny is None and not recognizer.alone_score:
-            return recognizer.base_score
-        before = spaced(preceding(text, start, recognizer.context_window))
-        for said in (before, key):
-            speaks_for, against = last(self.context, said), last(self.deny, said)
-            if speaks_for > against:
-                return max(recognizer.base_score, recognizer.context_score)
-            if against >= 0:
-                return 0.0
-        if recognizer.alone_score and not key and end - start == len(text.strip()):
-            return max(recognizer.base_score, recognizer.alone_score)
-        return recognizer.base_score
-
-    def label(self, text: str, start: int, end: int, key: str) -> int:
-        """The end of the candidate ``start..end`` that was refused where its label stands right before it, or else 0."""
-        if self.labels is None:
-            return 0
-        named = labelled(self.labels, preceding(text, start, self.recognizer.context_window))
-        if not named and not (key and not text[:start].strip() and labelled(self.labels, f"{key}:")):
-            return 0
-        return self.accept(text, start, end, self.recognizer.plausible or _varied)
-
-    def accept(self, text: str, start: int, end: int, validate: Validate | None = None) -> int:
-        """The accepted end of the candidate ``start..end``, or 0 when it is not of this type, or not what ``validate`` wants."""
-        recognizer = self.recognizer
-        if recognizer.boundary and not _edge(text, start):
-            return 0
-        if start and recognizer.not_after and text[start - 1] in recognizer.not_after:
-            return 0
-        validate = validate or recognizer.validate
-        open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
-        for left in range(recognizer.shrink, -1, -1):
-            ends = open_end or _edge(text, end)
-            ends = ends and not (recognizer.not_before and _goes_on(text, end, recognizer.not_before))
-            if ends and (validate is None or validate(text[start:end])):
-                return end
-            end = _shorter(text, start, end) if left else 0
-            if end <= start:
-                break
-        return 0
 
 
 class Engine:
@@ -147,7 +49,7 @@ class Engine:
     """
 
     def __init__(self, recognizers: Iterable[Recognizer], *, threshold: float = THRESHOLD, lazy: bool = False) -> None:
-        self._compiled = tuple(_Compiled(recognizer, lazy=lazy) for recognizer in recognizers)
+        self._compiled = tuple(Compiled(recognizer, lazy=lazy) for recognizer in recognizers)
         self._threshold = threshold
         self._floors: Mapping[str, float] = {}
         self._allowed: Allowed | None = None
@@ -164,11 +66,11 @@ class Engine:
         Patterns that need words before them would only tell the filter that there are figures, at the price of a large
         automaton; so those recognizers are looked up by their words.
         """
-        strong: dict[bytes, list[_Compiled]] = {}
-        named: dict[bytes, list[_Compiled]] = {}
-        alone: dict[bytes, list[_Compiled]] = {}
-        worded: dict[tuple[str, ...], list[_Compiled]] = {}
-        scored: dict[tuple[str, ...], list[_Compiled]] = {}
+        strong: dict[bytes, list[Compiled]] = {}
+        named: dict[bytes, list[Compiled]] = {}
+        alone: dict[bytes, list[Compiled]] = {}
+        worded: dict[tuple[str, ...], list[Compiled]] = {}
+        scored: dict[tuple[str, ...], list[Compiled]] = {}
         self._longest_alone = 0
         for compiled in self._compiled:
             recognizer = compiled.recognizer
@@ -292,13 +194,13 @@ class Engine:
         return self._settle(text, key, by_key, found, encoded=encoded)
 
     def _settle(
-        self, text: str, key: str, by_key: Sequence[_Compiled], found: list[Finding], *, encoded: bool
+        self, text: str, key: str, by_key: Sequence[Compiled], found: list[Finding], *, encoded: bool
     ) -> list[Finding]:
         if encoded:
             self._look_into(text, key, by_key, found)
         return self._resolve(found) if len(found) > 1 else found
 
-    def _look_into(self, text: str, key: str, by_key: Sequence[_Compiled], found: list[Finding]) -> None:
+    def _look_into(self, text: str, key: str, by_key: Sequence[Compiled], found: list[Finding]) -> None:
         """Add what the encoded segments of ``text`` hold and ``found`` does not say to stand in them plain."""
         findings = sorted(found, key=lambda finding: finding.start)
         starts = [finding.start for finding in findings]
@@ -310,12 +212,12 @@ class Engine:
                 plain[span] = {text[finding.start : finding.end] for finding in inside if finding.end <= segment.end}
             self._scan_segment(segment, key, by_key, plain[span], found)
 
-    def _speaking(self, context: str) -> tuple[str, Sequence[_Compiled]]:
+    def _speaking(self, context: str) -> tuple[str, Sequence[Compiled]]:
         """A key as words, and the recognizers that they speak for."""
         key = spaced(context)
         return key, tuple(self._said(encode(key))[0]) if key else ()
 
-    def _said(self, data: bytes) -> tuple[Sequence[_Compiled], Collection[_Compiled]]:
+    def _said(self, data: bytes) -> tuple[Sequence[Compiled], Collection[Compiled]]:
         """The recognizers that find nothing without words and that words somewhere in a text may speak for.
 
         And those that need none, but score by them.
@@ -329,8 +231,8 @@ class Engine:
         if not hits:
             return (), ()
         first = len(self._by_word)
-        said: list[_Compiled] = []
-        heard: list[_Compiled] = []
+        said: list[Compiled] = []
+        heard: list[Compiled] = []
         for index in hits:
             if index < first:
                 said += self._by_word[index]
@@ -338,7 +240,7 @@ class Engine:
                 heard += self._by_heard[index - first]
         return said, heard
 
-    def _standing_alone(self, data: bytes) -> Sequence[_Compiled]:
+    def _standing_alone(self, data: bytes) -> Sequence[Compiled]:
         """The recognizers that may take the whole of a short text for their value."""
         try:
             return [compiled for index in self._alone.hits(data) for compiled in self._by_alone[index]]
@@ -348,7 +250,7 @@ class Engine:
             ) from None
 
     def _scan_segment(
-        self, segment: Segment, key: str, by_key: Sequence[_Compiled], plain: set[str], found: list[Finding]
+        self, segment: Segment, key: str, by_key: Sequence[Compiled], plain: set[str], found: list[Finding]
     ) -> None:
         """What a decoded segment holds is found in the whole segment, once for each type, unless it stands in it plain."""
         inner: list[Finding] = []
@@ -366,7 +268,7 @@ class Engine:
         self,
         view: Reading,
         key: str,
-        by_key: Sequence[_Compiled],
+        by_key: Sequence[Compiled],
         found: list[Finding],
         window: Window | None = None,
     ) -> bool:
@@ -384,7 +286,7 @@ class Engine:
         if not (hits or said or by_key or alone):
             return False
         encoded = 0 in hits
-        offsets = None if ascii_only else _Offsets(data)
+        offsets = None if ascii_only else Offsets(data)
         same = view.text is view.original
         searched = [compiled for index in hits for compiled in self._by_pattern[index]]
         if said or by_key or alone:
@@ -393,7 +295,7 @@ class Engine:
             searched.sort(
                 key=_rank
             )  # so that what would lie within a finding of a more specific kind need not be looked at
-        within, rank = _Within(), 0
+        within, rank = Within(), 0
         alike: list[tuple[int, int, float]] = []
         for compiled in searched:
             if alike and compiled.recognizer.priority != rank:
@@ -418,16 +320,16 @@ class Engine:
 
     def _search(
         self,
-        compiled: _Compiled,
+        compiled: Compiled,
         text: str,
         data: bytes,
-        offsets: _Offsets | None,
+        offsets: Offsets | None,
         key: str,
         size: int,
         window: Window | None = None,
         *,
         quiet: bool = False,
-        within: _Within | None = None,
+        within: Within | None = None,
     ) -> list[tuple[int, int, float]]:
         """Accepted spans in characters. After a refusal the search goes on one character later.
 
@@ -466,10 +368,10 @@ class Engine:
                 if said is None:
                     said = compiled.said(data)  # only now: most texts have such words and no such value
                 nearest = bisect_right(said, left)
-                if not nearest or _far(data, said[nearest - 1], left, reach):
+                if not nearest or far(data, said[nearest - 1], left, reach):
                     if nearest == len(said):
                         break
-                    position = max(_following(data, left), said[nearest])
+                    position = max(following(data, left), said[nearest])
                     continue
             start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
             worth = compiled.score(text, start, end, key) if words_first else 1.0
@@ -478,7 +380,7 @@ class Engine:
                 numeric = not any(char.isalpha() for char in text[start:end])
                 if numeric and window is not None:
                     window.step(data, begin, left, start, end)
-                position = _following(data, right - 1 if numeric else begin)
+                position = following(data, right - 1 if numeric else begin)
                 continue
             accepted = compiled.accept(text, start, end)
             if not accepted:
@@ -490,7 +392,7 @@ class Engine:
             elif not words_first:
                 worth = compiled.score(text, start, accepted, key)
             if worth < threshold:
-                position = _following(data, begin)
+                position = following(data, begin)
                 continue
             if recognizer.extend is not None:
                 if window is not None and not window.last and not recognizer.extended(text, start, accepted):
@@ -508,112 +410,5 @@ class Engine:
         return found
 
 
-def _far(data: bytes, said: int, left: int, reach: int) -> bool:
-    """Whether more than ``reach`` characters stand between the bytes ``said`` and ``left``."""
-    if left - said <= reach:
-        return False
-    return left - said > 4 * reach or len(data[said:left].decode("utf-8", "ignore")) > reach
-
-
-def _following(data: bytes, position: int) -> int:
-    """Where the character after the one at ``position`` begins."""
-    position += 1
-    while position < len(data) and data[position] & 0xC0 == 0x80:
-        position += 1
-    return position
-
-
-def _rank(compiled: _Compiled) -> int:
+def _rank(compiled: Compiled) -> int:
     return -compiled.recognizer.priority
-
-
-class _Within:
-    """Where findings of one reading lie, to be asked of candidates of less specific kinds."""
-
-    __slots__ = ("_reach", "_spans", "_starts")
-
-    def __init__(self) -> None:
-        self._spans: list[tuple[int, int]] = []
-        self._starts: list[int] = []
-        self._reach: list[int] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._spans)
-
-    def add(self, spans: Iterable[tuple[int, int, float]]) -> None:
-        self._spans += [(start, end) for start, end, _ in spans]
-        self._spans.sort()
-        self._starts = [start for start, _ in self._spans]
-        self._reach = list(accumulate((end for _, end in self._spans), max))
-
-    def holds(self, start: int, end: int) -> bool:
-        """Whether one finding holds all of ``start..end``: the one that reaches furthest of those that begin before."""
-        index = bisect_right(self._starts, start)
-        return index > 0 and self._reach[index - 1] >= end
-
-
-class _Offsets:
-    """Byte offset -> character offset for offsets asked in rising order, in time linear in the text."""
-
-    __slots__ = ("_byte", "_char", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._byte = self._char = 0
-
-    def rewind(self) -> None:
-        self._byte = self._char = 0
-
-    def char(self, offset: int, *, peek: bool = False) -> int:
-        count = self._char + len(self._data[self._byte : offset].decode()) if offset > self._byte else self._char
-        if not peek and offset > self._byte:
-            self._byte, self._char = offset, count
-        return count
-
-
-def encode(text: str) -> bytes:
-    """UTF-8 with one U+FFFD for every surrogate: RE2 reads every character, and character offsets stay what they were."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return _SURROGATE.sub("\ufffd", text).encode()
-
-
-def _word(char: str) -> bool:
-    """Whether ``char`` continues a word of an alphabet, or a number.
-
-    Letters from U+0590 on (Hebrew, Arabic, Indic scripts, CJK, Hangul …) glue particles to words or use no spaces, so
-    next to a value of ours they are a boundary.
-    """
-    return char.isalnum() and (char < "\u0590" or char.isdecimal() or "\u1e00" <= char < "\u2000")
-
-
-def _edge(text: str, index: int) -> bool:
-    """Whether a value may begin or end at ``index``: no word or number goes on across it."""
-    if index <= 0 or index >= len(text) or not text[index].isalnum():
-        return True
-    left = text[index - 1]
-    return not (left.isalnum() and _word(left) and _word(text[index]))
-
-
-def _goes_on(text: str, index: int, stops: str) -> bool:
-    """Whether the character at ``index`` is one of ``stops``; a full stop or a colon only when a letter or digit follows it."""
-    if index >= len(text) or text[index] not in stops:
-        return False
-    return text[index] not in ".:" or (index + 1 < len(text) and (text[index + 1].isalnum() or text[index + 1] == ":"))
-
-
-def _varied(text: str) -> bool:
-    """Three different letters or digits at least: ``000-00-0000`` is no number of anybody."""
-    return len({char for char in text if char.isalnum()}) > 2
-
-
-def _shorter(text: str, start: int, end: int) -> int:
-    """The end of the candidate without its last group, where a space sets it off; 0 when there is only one."""
-    groups = text[start:end].rsplit(None, 1)
-    if len(groups) == 1:
-        return 0
-    space = start + len(groups[0])
-    while space > start and not text[space - 1].isalnum():
-        space -= 1
-    return space

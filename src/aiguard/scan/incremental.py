@@ -26,7 +26,8 @@ from itertools import accumulate
 from typing import Final
 
 from aiguard.scan.closure import Headed, Mentions, NotClosed, Tails, alphabet_within, closure, head
-from aiguard.scan.engine import Engine, ScanFailed, encode
+from aiguard.scan.engine import Engine, ScanFailed
+from aiguard.scan.places import encode
 from aiguard.scan.recognizer import Recognizer
 from aiguard.scan.views import FOLD, TAGS, figures
 from aiguard.scan.window import Window

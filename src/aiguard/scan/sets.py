@@ -7,7 +7,8 @@ from typing import Final
 
 import re2
 
-from aiguard.scan.engine import ScanFailed, encode
+from aiguard.scan.engine import ScanFailed
+from aiguard.scan.places import encode
 from aiguard.scan.recognizer import RecognizerError
 
 _MEMORY: Final = 64 << 20

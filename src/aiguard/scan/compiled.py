@@ -1,0 +1,148 @@
+"""One recognizer ready to run: its program, and what is asked of a candidate and of what stands around it."""
+
+from __future__ import annotations
+
+import re
+
+from aiguard.scan.program import Search, searcher
+from aiguard.scan.recognizer import Recognizer, Validate, compile_pattern
+from aiguard.scan.words import labelled, last, preceding, spaced, trigger, words
+
+
+class Compiled:
+    """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
+
+    __slots__ = ("_context", "_deny", "_labels", "_search", "_trigger", "recognizer")
+
+    def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
+        self.recognizer = recognizer
+        self._search: Search | None = None if lazy else searcher(compile_pattern(recognizer))
+        self._trigger: Search | None = None
+        self._context: tuple[re.Pattern[str] | None] | None = None
+        self._deny: tuple[re.Pattern[str] | None] | None = None
+        self._labels: tuple[re.Pattern[str] | None] | None = None
+
+    # Compiled at first use; two threads may both compile, and keep the same thing.
+
+    @property
+    def search(self) -> Search:
+        """Finds the next candidate."""
+        if self._search is None:
+            self._search = searcher(compile_pattern(self.recognizer))
+        return self._search
+
+    @property
+    def context(self) -> re.Pattern[str] | None:
+        """The words that speak for a value."""
+        if self._context is None:
+            self._context = (words(self.recognizer.context),)
+        return self._context[0]
+
+    @property
+    def deny(self) -> re.Pattern[str] | None:
+        """The words that speak against one."""
+        if self._deny is None:
+            self._deny = (words(self.recognizer.deny),)
+        return self._deny[0]
+
+    @property
+    def labels(self) -> re.Pattern[str] | None:
+        """The names behind which a value counts though its check fails."""
+        if self._labels is None:
+            self._labels = (words(self.recognizer.labels),)
+        return self._labels[0]
+
+    def said(self, data: bytes) -> list[int]:
+        """Where words that may speak for a value end, in bytes."""
+        if self._trigger is None:
+            self._trigger = searcher(compile_pattern(self.recognizer, trigger(self.recognizer.context)))
+        search, ends = self._trigger, []
+        end = search(data, 0)[0][1]
+        while end > 0:
+            ends.append(end - 1 if data[end - 1] < 0x80 else end)
+            end = search(data, end)[0][1]
+        return ends
+
+    def score(self, text: str, start: int, end: int, key: str) -> float:
+        """What the match ``start..end`` is worth, by the words before it and the key above it."""
+        recognizer = self.recognizer
+        if self.context is None and self.deny is None and not recognizer.alone_score:
+            return recognizer.base_score
+        before = spaced(preceding(text, start, recognizer.context_window))
+        for said in (before, key):
+            speaks_for, against = last(self.context, said), last(self.deny, said)
+            if speaks_for > against:
+                return max(recognizer.base_score, recognizer.context_score)
+            if against >= 0:
+                return 0.0
+        if recognizer.alone_score and not key and end - start == len(text.strip()):
+            return max(recognizer.base_score, recognizer.alone_score)
+        return recognizer.base_score
+
+    def label(self, text: str, start: int, end: int, key: str) -> int:
+        """The end of the candidate ``start..end`` that was refused where its label stands right before it, or else 0."""
+        if self.labels is None:
+            return 0
+        named = labelled(self.labels, preceding(text, start, self.recognizer.context_window))
+        if not named and not (key and not text[:start].strip() and labelled(self.labels, f"{key}:")):
+            return 0
+        return self.accept(text, start, end, self.recognizer.plausible or _varied)
+
+    def accept(self, text: str, start: int, end: int, validate: Validate | None = None) -> int:
+        """The accepted end of the candidate ``start..end``, or 0 when it is not of this type, or not what ``validate`` wants."""
+        recognizer = self.recognizer
+        if recognizer.boundary and not _edge(text, start):
+            return 0
+        if start and recognizer.not_after and text[start - 1] in recognizer.not_after:
+            return 0
+        validate = validate or recognizer.validate
+        open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
+        for left in range(recognizer.shrink, -1, -1):
+            ends = open_end or _edge(text, end)
+            ends = ends and not (recognizer.not_before and _goes_on(text, end, recognizer.not_before))
+            if ends and (validate is None or validate(text[start:end])):
+                return end
+            end = _shorter(text, start, end) if left else 0
+            if end <= start:
+                break
+        return 0
+
+
+def _word(char: str) -> bool:
+    """Whether ``char`` continues a word of an alphabet, or a number.
+
+    Letters from U+0590 on (Hebrew, Arabic, Indic scripts, CJK, Hangul …) glue particles to words or use no spaces, so
+    next to a value of ours they are a boundary.
+    """
+    return char.isalnum() and (char < "\u0590" or char.isdecimal() or "\u1e00" <= char < "\u2000")
+
+
+def _edge(text: str, index: int) -> bool:
+    """Whether a value may begin or end at ``index``: no word or number goes on across it."""
+    if index <= 0 or index >= len(text) or not text[index].isalnum():
+        return True
+    left = text[index - 1]
+    return not (left.isalnum() and _word(left) and _word(text[index]))
+
+
+def _goes_on(text: str, index: int, stops: str) -> bool:
+    """Whether the character at ``index`` is one of ``stops``; a full stop or a colon only when a letter or digit follows it."""
+    if index >= len(text) or text[index] not in stops:
+        return False
+    return text[index] not in ".:" or (index + 1 < len(text) and (text[index + 1].isalnum() or text[index + 1] == ":"))
+
+
+def _varied(text: str) -> bool:
+    """Three different letters or digits at least: ``000-00-0000`` is no number of anybody."""
+    return len({char for char in text if char.isalnum()}) > 2
+
+
+def _shorter(text: str, start: int, end: int) -> int:
+    """The end of the candidate without its last group, where a space sets it off; 0 when there is only one."""
+    groups = text[start:end].rsplit(None, 1)
+    if len(groups) == 1:
+        return 0
+    space = start + len(groups[0])
+    while space > start and not text[space - 1].isalnum():
+        space -= 1
+    return space
