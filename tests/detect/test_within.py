@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiguard.detect import catalogue, default_detector
-from aiguard.scan import engine
+from aiguard.scan import places
 from aiguard.types import Finding
 
 EXAMPLES = sorted({example for recognizer in catalogue() for example in recognizer.examples})
@@ -25,7 +25,7 @@ def hidden(findings: Sequence[Finding]) -> set[int]:
 def test_what_a_search_that_looks_at_all_hides_is_hidden(pieces: list[tuple[str, str]]) -> None:
     text = "".join(part for piece in pieces for part in piece)
     found = default_detector().detect(text)
-    with mock.patch.object(engine.Within, "holds", return_value=False):
+    with mock.patch.object(places.Within, "holds", return_value=False):
         every = default_detector().detect(text)
     # A value that begins within another one and ends beyond it is none, and may be cut otherwise.
     apart = [one for one in every if not any(one is not other and hidden([one]) & hidden([other]) for other in every)]
