@@ -48,7 +48,8 @@ GAITS: Final = MappingProxyType(
         "postgresql": Gait(rows=4_000, turn=0.015, rest=5.0, smallest=200),
     }
 )
-"""Measured with ``make bench PART=store``: writers' p99 stays within twice of what it is without a run."""
+"""Measured with ``make bench PART=store``: writers' p99 stays within twice of what it is without a run, where the processor is not
+short for both."""
 
 LONG: Final = 1_000
 """Pages of the log from which what was written during a move is moved at once as well."""
