@@ -30,11 +30,18 @@ ENCODED = [
     "q=a%20jane%40example.com",
     "6d61696c206a616e65406578616d706c652e636f6d",
 ]
-HIDDEN = ["ja\u200bne@example.com", "ｊａｎｅ@example.com", "jаnе@example.com", "4111\u00a01111\u00a01111\u00a01111"]
+HIDDEN = [
+    "ja\u200bne@example.com",
+    "ｊａｎｅ@example.com",
+    "jаnе@example.com",
+    "4111\u00a01111\u00a01111\u00a01111",
+    "jane@exam\x00ple.com",
+    "4111 1111\x07 1111 1111",
+]
 TAGGED = ["".join(chr(0xE0000 + ord(char)) for char in "call 0341 8387176"), "\U000e0067\U000e0062", "\U000e007f"]
 WORDS = [
     "phone", "call ", "order ", "ssn ", "passport number ", "password is ", "password = ", "token: ", "curl -u ", "version ",
-    "IBAN ", "+44", "12", "1111 ", "jane@", ".com", "é", "д", "日本", "ﬁ", "\u200b", "\ufeff", "\ud800", "\x00", "%", "%20", "==",
+    "IBAN ", "+44", "12", "1111 ", "jane@", ".com", "é", "д", "日本", "ﬁ", "\u200b", "\ufeff", "\ud800", "\x00", "\x1f", "\x7f", "%", "%20", "==",
     "/", "-", ".", "(", ")", "[", "]", '"', "'", "\n", "\t", "\u2028", "https://", "eyJ", "-----BEGIN PRIVATE KEY-----", "-----END",
     "[EMAIL_X7K2M9QA4B]", r"\[EMAIL\_X7K2M9QA4B\]", "[EMAIL_", "\\",
 ]  # fmt: skip

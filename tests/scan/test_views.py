@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiguard.scan import despaced, normalise, readings, segments
-from aiguard.scan.views import FOLD
+from aiguard.scan.views import FOLD, reads_as_it_stands
 
 
 def test_ascii_is_its_own_view() -> None:
@@ -16,6 +16,8 @@ def test_ascii_is_its_own_view() -> None:
 
 def test_what_is_not_seen_is_not_read() -> None:
     assert normalise("i\u200bg\u00adn\u2060ore").text == "ignore"
+    assert normalise("i\x00g\x1bn\x7fore").text == "ignore"
+    assert normalise("a\tb\nc\r\x0b\x0cd").text == "a\tb\nc\r\x0b\x0cd"
     assert normalise("ｉｇｎｏｒｅ　ａｌｌ").text == "ignore all"
     assert normalise("４１１１").text == "4111"
     assert normalise("іgnоrе").text == "ignore"
@@ -34,11 +36,16 @@ def test_unicode_tags_are_read_as_the_ascii_they_spell() -> None:
     assert "obey me" in [view.text for view in readings("hello" + hidden)]
 
 
-@given(st.lists(st.one_of(st.text(max_size=4), st.sampled_from("－—’ﬁ①ŀ·ё\u200b\u00a0аà"))).map("".join))
+@given(st.lists(st.one_of(st.text(max_size=4), st.sampled_from("－—’ﬁ①ŀ·ё\u200b\u00a0аà\x00\x1f\n"))).map("".join))
 def test_folding_is_the_same_character_by_character(text: str) -> None:
     view = normalise(text)
     assert view.text == "".join(FOLD[ord(char)] for char in text)
     assert (view.text is text) == (view.text == text)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_reads_as_it_stands_unless_the_table_says_otherwise(text: str) -> None:
+    assert reads_as_it_stands(text) == (text.translate(FOLD) == text)
 
 
 @given(st.text())

@@ -29,7 +29,7 @@ from aiguard.scan.closure import Headed, Mentions, NotClosed, Tails, alphabet_wi
 from aiguard.scan.engine import Engine, ScanFailed
 from aiguard.scan.places import encode
 from aiguard.scan.recognizer import Recognizer
-from aiguard.scan.views import FOLD, TAGS, figures
+from aiguard.scan.views import FOLD, TAGS, figures, reads_as_it_stands
 from aiguard.scan.window import Window
 from aiguard.scan.words import trigger
 from aiguard.types import Detector, Finding
@@ -392,7 +392,11 @@ class IncrementalScan:
         self._later.append(chunk)
         if self._plan is None or self._engine is None or (self._in_run and _RUN.fullmatch(chunk)):
             return _NOTHING  # as long as a run goes on, none of it can be let go
-        if self._plain and not self._raw.alone and chunk.isascii() and not (self._fold or self._tags or self._waiting):
+        if (
+            self._plain
+            and not (self._raw.alone or self._fold or self._tags or self._waiting)
+            and reads_as_it_stands(chunk)
+        ):
             piece = self._pass(self._engine, self._plan)
             if piece is not None:
                 return piece
@@ -462,7 +466,7 @@ class IncrementalScan:
             fold.add(chunk)
             if fold.pending == raw.pending and fold.tail == raw.tail and fold.alone == raw.alone:
                 self._fold = None
-        elif not chunk.isascii():
+        elif not reads_as_it_stands(chunk):
             fold = _Reading(FOLD, raw.original, raw.tail, alone=raw.alone)
             self._fold = fold if fold.pending != raw.pending else None
         if self._tags is not None:

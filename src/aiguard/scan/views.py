@@ -2,7 +2,7 @@
 
 ``normalise`` is the reading that a model makes of a text written to slip past a filter: compatibility forms are
 folded (NFKC, character by character), characters that are not seen are removed (zero-width, bidi controls, tags, soft
-hyphens) and letters of other scripts that look Latin are folded to Latin. A finding in the view is mapped to the
+hyphens, control characters that are no blank) and letters of other scripts that look Latin are folded to Latin. A finding in the view is mapped to the
 original characters, invisible ones inside it included.
 """
 
@@ -36,8 +36,11 @@ _SPACES = {
     for c in "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u2028\u2029\u0085"
 }
 
+_CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n\v\f\r")
+
 _INVISIBLE = frozenset(
     (
+        *_CONTROLS,
         *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
         *range(0x0300, 0x0370),  # accents of letters that were taken apart (NFD)
         *range(0x180B, 0x1810),
@@ -80,7 +83,7 @@ def _decimal(char: str) -> str:
     return "" if digit is None else str(digit)
 
 
-_FOLD = _Fold((code, chr(code)) for code in range(128))
+_FOLD = _Fold((code, "" if code in _INVISIBLE else chr(code)) for code in range(128))
 
 
 class _Tags(dict[int, str]):
@@ -137,9 +140,16 @@ class View:
         return bisect_right(ends, start), bisect_right(ends, end - 1) + 1
 
 
+def reads_as_it_stands(text: str) -> bool:
+    """Whether no reading of ``text`` can differ from it: the quick answer for most texts."""
+    if not text.isascii():
+        return False
+    return len(text.encode().translate(None, _CONTROLS)) == len(text)
+
+
 def normalise(text: str) -> View:
     """The normalised view of ``text``; the view's text *is* the original (same object) when nothing changes."""
-    if text.isascii():
+    if reads_as_it_stands(text):
         return View(text, text)
     return View(text, _folded(text), _FOLD)
 
@@ -157,7 +167,7 @@ def _folded(text: str) -> str:
 def readings(text: str) -> list[View]:
     """Every way ``text`` must be scanned: as it stands first, normalised, and what its Unicode tags spell."""
     views = [View(text, text)]
-    if text.isascii():
+    if reads_as_it_stands(text):
         return views
     folded = normalise(text)
     if folded.text is not text:
