@@ -16,7 +16,7 @@ from aiguard.scan.places import Offsets, Within, encode, far, following
 from aiguard.scan.prefilter import Overflow, Parted, Prefilter, Words, coarse
 from aiguard.scan.recognizer import Recognizer, RecognizerError
 from aiguard.scan.resolving import Resolver
-from aiguard.scan.views import Reading, compacted, readings
+from aiguard.scan.views import CONTROLS, AsItStands, Reading, compacted, readings
 from aiguard.scan.window import Window
 from aiguard.scan.words import last, spaced
 from aiguard.types import Finding
@@ -26,6 +26,9 @@ THRESHOLD: Final = 0.5
 
 Allowed = Callable[[str, str], bool]
 """``(type, value)``: whether a value that was found may stay unreported."""
+
+_MORE: Final = TRIGGER.encode() + b"|[%b]" % b"".join(b"\\x%02x" % code for code in CONTROLS)
+"""What calls for another look at ASCII: what may be encoded, and what is not seen."""
 
 REMEMBERED_KEYS: Final = 1024
 """Keys of which is remembered which recognizers they speak for: an application's own repeat with every row."""
@@ -87,7 +90,7 @@ class Engine:
                 self._longest_alone = max(self._longest_alone, recognizer.max_length)
         self._by_pattern = ((), *strong.values(), *named.values())
         # What has no edges of its own is what a name gives away; together they are far dearer than one after the other.
-        self._patterns = Parted([TRIGGER.encode(), *strong], [*named])
+        self._patterns = Parted([_MORE, *strong], [*named])
         self._lists = {context: number for number, context in enumerate(worded)}
         self._by_word = tuple(worded.values())
         self._by_heard = tuple(scored.values())
@@ -142,9 +145,10 @@ class Engine:
         """
         key, by_key = self._under(context) if context else ("", ())
         found: list[Finding] = []
-        encoded = False
-        for view in readings(text):
-            encoded = self._scan(view, key, by_key, found) or encoded
+        encoded = self._scan(AsItStands(text), key, by_key, found)
+        if encoded or not text.isascii():
+            for view in readings(text)[1:]:
+                encoded = self._scan(view, key, by_key, found) or encoded
         if not found and not context and self._longest_alone:
             compact = compacted(text)
             if compact is not None:
@@ -272,7 +276,7 @@ class Engine:
         found: list[Finding],
         window: Window | None = None,
     ) -> bool:
-        """Add what is found in one reading, or in a window of it; True where it may hold encoded segments."""
+        """Add what is found in one reading, or in a window of it; True where it may hold encoded segments or be read otherwise."""
         text = view.text
         ascii_only = text.isascii()
         data = text.encode("ascii") if ascii_only else encode(text)

@@ -392,11 +392,7 @@ class IncrementalScan:
         self._later.append(chunk)
         if self._plan is None or self._engine is None or (self._in_run and _RUN.fullmatch(chunk)):
             return _NOTHING  # as long as a run goes on, none of it can be let go
-        if (
-            self._plain
-            and not (self._raw.alone or self._fold or self._tags or self._waiting)
-            and reads_as_it_stands(chunk)
-        ):
+        if self._plain and not self._raw.alone and chunk.isascii() and not (self._fold or self._tags or self._waiting):
             piece = self._pass(self._engine, self._plan)
             if piece is not None:
                 return piece

@@ -36,11 +36,12 @@ _SPACES = {
     for c in "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u2028\u2029\u0085"
 }
 
-_CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n\v\f\r")
+CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n\v\f\r")
+"""ASCII that is not seen, and no blank."""
 
 _INVISIBLE = frozenset(
     (
-        *_CONTROLS,
+        *CONTROLS,
         *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
         *range(0x0300, 0x0370),  # accents of letters that were taken apart (NFD)
         *range(0x180B, 0x1810),
@@ -120,6 +121,19 @@ class Reading(Protocol):
         ...
 
 
+class AsItStands:
+    """The first reading of every text: itself."""
+
+    __slots__ = ("original", "text")
+
+    def __init__(self, text: str) -> None:
+        self.original = self.text = text
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The same."""
+        return start, end
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One reading of ``original``. ``text`` is what to scan; :meth:`span` maps a span of it back."""
@@ -144,7 +158,7 @@ def reads_as_it_stands(text: str) -> bool:
     """Whether no reading of ``text`` can differ from it: the quick answer for most texts."""
     if not text.isascii():
         return False
-    return len(text.encode().translate(None, _CONTROLS)) == len(text)
+    return len(text.encode().translate(None, CONTROLS)) == len(text)
 
 
 def normalise(text: str) -> View:
@@ -164,9 +178,9 @@ def _folded(text: str) -> str:
     return text
 
 
-def readings(text: str) -> list[View]:
+def readings(text: str) -> list[Reading]:
     """Every way ``text`` must be scanned: as it stands first, normalised, and what its Unicode tags spell."""
-    views = [View(text, text)]
+    views: list[Reading] = [AsItStands(text)]
     if reads_as_it_stands(text):
         return views
     folded = normalise(text)
