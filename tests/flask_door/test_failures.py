@@ -21,8 +21,10 @@ from openai import AsyncOpenAI
 from tests.flask_door.conftest import NewDesk
 from tests.flask_door.door_support import EMAIL, JANE, Desk, completion, is_problem, respond
 
+from aiguard import open_guard
 from aiguard.errors import AccessDenied, Blocked
 from aiguard.flask import require_ai_scope
+from aiguard.settings import Settings
 
 needs_scope = require_ai_scope("support:reply")
 
@@ -292,6 +294,8 @@ def test_a_database_that_cannot_be_written_stops_everything(new_desk: NewDesk, h
     }
     desk = new_desk(**production)
     if harm == "read-only":
+        in_use_once = {name: value for name, value in desk.app.config.items() if name.startswith("AIGUARD_")}
+        open_guard(Settings.load(in_use_once)).close()  # the first start notes which key store the data belongs with
         desk.app.config["AIGUARD_DATABASE_URL"] = f"sqlite:///file:{desk.database}?mode=ro&uri=true"
     with_reply(desk.protect())
     if harm == "gone":

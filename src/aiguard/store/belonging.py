@@ -89,6 +89,8 @@ def bind(engine: Engine, key_store: KeyStore, now: datetime) -> None:
         StoreUnavailable: a database cannot be used.
     """
     known = require_own_store(engine, key_store)
+    if known is not None and key_store.identity() == known:
+        return  # as at every start but the first: nothing is written, so that a database that can only be read does not stop it
     carried = key_store.carry(known or os.urandom(16).hex(), now)
     if known is None and not _write(engine, carried, now):
         require_own_store(engine, key_store)  # another process was first, perhaps with another key store
