@@ -58,6 +58,7 @@ RECOGNIZERS = (
             rf"(?:[Xx][Nn]--[A-Za-z0-9\-]{{2,40}}|[A-Za-zÀ-ÖØ-öø-ɏͰ-ϿЀ-ӿ]{{2,24}})"
         ),
         validate=email,
+        open_start=True,  # a letter before it is its own, unless another address ends there
         open_end=True,
         base_score=0.95,
         max_length=750,
@@ -65,6 +66,7 @@ RECOGNIZERS = (
         source="RFC 5321, RFC 6531 (Latin, Greek and Cyrillic letters)",
         examples=(
             "write to jane.doe+news@mail.example.co.uk.",
+            "jane@example.com0john@example.com",
             "<jürgen@exämple.de>",
             "user@xn--80ak6aa92e.com",
         ),
