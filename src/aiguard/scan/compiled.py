@@ -91,8 +91,10 @@ class Compiled:
     def accept(self, text: str, start: int, end: int, validate: Validate | None = None) -> int:
         """The accepted end of the candidate ``start..end``, or 0 when it is not of this type, or not what ``validate`` wants."""
         recognizer = self.recognizer
-        if recognizer.boundary and not recognizer.open_start and not _edge(text, start):
-            return 0
+        if recognizer.boundary and not _edge(text, start):
+            follows = recognizer.follows
+            if follows is None or not follows(preceding(text, start, recognizer.context_window)):
+                return 0
         if start and recognizer.not_after and text[start - 1] in recognizer.not_after:
             return 0
         validate = validate or recognizer.validate

@@ -46,7 +46,9 @@ class Recognizer:
     ``context`` words stands in the ``context_window`` characters before it (or in the key it stands under); an engine
     reports what reaches its threshold. ``deny`` are context words that speak against a match. ``shrink`` is
     how many groups a candidate that fails validation may lose at its end ("4111 1111 1111 1111 2"). ``boundary``
-    wants no letter or digit of any script directly before or after the match (``open_end``: only before; ``open_start``: only after); ``not_after`` and ``not_before`` are
+    wants no letter or digit of any script directly before or after the match. ``open_end`` asks that only before it, and
+    ``follows`` is asked of the characters before a match that one does stand before, such as where another value ends
+    there. ``not_after`` and ``not_before`` are
     further characters that must not stand there (a full stop or a colon counts before a letter or digit only). ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
     before a match, the nearer one decides. A match that ``validate`` refuses still counts, for ``labelled_score``, where one of the ``labels``
@@ -68,8 +70,8 @@ class Recognizer:
     context_window: int = 64
     max_length: int = MAX_LENGTH
     boundary: bool = True
-    open_start: bool = False
     open_end: bool = False
+    follows: Validate | None = None
     not_after: str = ""
     not_before: str = ""
     alone_score: float = 0.0

@@ -38,6 +38,10 @@ _LED_IN: Final = re.compile(
 """What leads up to an address and is no part of it, though RFC 5321 allows it there: Markdown, ``to=``, a path, an opening quote."""
 
 
+_DOMAIN_ENDS: Final = re.compile(r"@[\w.\-]{1,63}\Z")
+"""Before an address that begins where another ends: a letter before it is otherwise its own."""
+
+
 def email(text: str) -> bool:
     """Dots where RFC 5321 allows them, and not the user of a Git remote."""
     local, _, domain = text.rpartition("@")
@@ -58,7 +62,7 @@ RECOGNIZERS = (
             rf"(?:[Xx][Nn]--[A-Za-z0-9\-]{{2,40}}|[A-Za-zÀ-ÖØ-öø-ɏͰ-ϿЀ-ӿ]{{2,24}})"
         ),
         validate=email,
-        open_start=True,  # a letter before it is its own, unless another address ends there
+        follows=lambda before: _DOMAIN_ENDS.search(before) is not None,
         open_end=True,
         base_score=0.95,
         max_length=750,
