@@ -59,6 +59,7 @@ class AnswerStream:
         self._reader = SseReader()
         self._channels: dict[Key, Channel] = {}
         self._ended: list[Channel] = []
+        self._ends: set[Key] = set()
         self._clean: dict[tuple[str, ...], None] = {}
         self._last: list[bytes] = []
         self._run: Run | None = None
@@ -176,6 +177,7 @@ class AnswerStream:
             texts.append(text)
             self.delivered += len(text)
         out = [piece for end in frame.ends for piece in self._end(end)]
+        self._ends.update(frame.ends)
         value = self._looked_at(frame)
         for delta, text in zip(frame.deltas, texts, strict=True):
             put(value, delta.path, text)
@@ -188,6 +190,8 @@ class AnswerStream:
     def _channel(self, delta: Delta) -> Channel:
         channel = self._channels.get(delta.channel)
         if channel is None:
+            if any(delta.channel[:size] in self._ends for size in range(len(delta.channel) + 1)):
+                raise MalformedInput("a text of the stream goes on after its end")
             if len(self._channels) + len(self._ended) >= MAX_CHANNELS:
                 raise MalformedInput(f"the stream holds more than {MAX_CHANNELS} texts")
             channel = self._channels[delta.channel] = Channel(self._rules, delta, self._joined.get(delta.channel))
@@ -196,6 +200,7 @@ class AnswerStream:
     def _close(self, key: Key) -> str:
         channel = self._channels.pop(key)
         self._ended.append(channel)
+        self._ends.add(key)
         return channel.finish()
 
     def _end(self, end: Key) -> list[bytes]:

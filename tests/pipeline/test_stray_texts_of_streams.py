@@ -120,6 +120,60 @@ def test_a_text_of_a_choice_beside_its_delta_may_not_go_on_either() -> None:
         ask("/chat/completions", [first, second, chat_chunk({}, finish="stop")])
 
 
+def one_event(*choices: tuple[int, str, str | None]) -> dict[str, Any]:
+    event = chat_chunk({})
+    event["choices"] = [
+        {"index": index, "delta": {"content": text}, "finish_reason": finish} for index, text, finish in choices
+    ]
+    return event
+
+
+DONE_TEXT = {"type": "response.output_text.done", **PLACE, "text": "write to jane.d"}
+DELTA = {"type": "response.output_text.delta", **PLACE}
+REFUSED = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+COMPLETED = {"type": "response.completed", "response": response("completed", [])}
+
+
+@pytest.mark.parametrize(
+    ("path", "events"),
+    [
+        ("/chat/completions", [chat_chunk({"content": "jane.d"}, finish="stop"), chat_chunk({"content": "oe@example.com"})]),
+        ("/chat/completions", [one_event((0, "jane.d", "stop"), (0, "oe@example.com", "stop"))]),
+        (
+            "/chat/completions",
+            [
+                one_event((0, "jane.d", "stop"), (1, "hello", None)),
+                one_event((1, " you", None), (0, "oe@example.com", None)),
+                one_event((1, "", "stop")),
+            ],
+        ),
+        ("/responses", [{**DELTA, "delta": "write to jane.d"}, DONE_TEXT, {**DELTA, "delta": "oe@example.com"}, COMPLETED]),
+        ("/responses", [{**DELTA, "delta": "write to jane.d"}, COMPLETED, {**DELTA, "delta": "oe@example.com"}]),
+        (
+            "/responses",
+            [
+                {"type": "response.refusal.delta", **REFUSED, "delta": "jane.d"},
+                {"type": "response.refusal.done", **REFUSED, "refusal": "jane.d"},
+                {"type": "response.refusal.delta", **REFUSED, "delta": "oe@example.com"},
+                COMPLETED,
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_a_text_that_goes_on_after_its_end_ends_the_stream(path: str, events: list[Any]) -> None:
+    with pytest.raises(ProviderFailed):
+        ask(path, events)
+
+
+def test_an_event_without_text_may_follow_the_end_of_its_choice() -> None:
+    events = [
+        chat_chunk({"content": "jane"}, finish="stop"),
+        chat_chunk({"content": ""}, finish="stop"),
+        chat_chunk({}),
+    ]
+    assert "jane" in ask("/chat/completions", events)
+
+
 def test_what_servers_repeat_and_what_comes_whole_goes_through() -> None:
     note = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
     filtered = chat_chunk({"content": "fine"})
