@@ -16,7 +16,7 @@ from tests.support.guards import JANE, POLICY, make_guard
 
 from aiguard.detect import catalogue
 from aiguard.errors import AccessDenied, Blocked, ConfigurationError, ContentBlocked, OutputBlocked, ProviderFailed
-from aiguard.scan import Engine, incremental
+from aiguard.scan import Engine, holding
 from aiguard.scan.closure import closure
 from aiguard.scan.incremental import begins_at_once
 from aiguard.wsgi import AIGuardMiddleware
@@ -165,7 +165,7 @@ def test_what_the_first_stream_of_a_process_needs_is_not_made_on_the_event_loop(
     async def stream() -> list[str]:
         return [piece async for piece in await guard.astream(words, "hello", model="local:small")]
 
-    monkeypatch.setattr(incremental, "closure", closure_of)
+    monkeypatch.setattr(holding, "closure", closure_of)
     guard, _ = make_guard(RULES, detector=Engine(list(catalogue())[:10]))
     with guard.acting_as(JANE, scope="support:reply"):
         first = asyncio.run(stream())

@@ -12,7 +12,7 @@ from aiguard.detect import catalogue, default_detector
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.redact import Chain, Redactor, Restorer, Vault, redact
 from aiguard.scan import Engine, HeldTooLong, Recognizer, ScanFailed, segments
-from aiguard.scan.incremental import _IN_RUN
+from aiguard.scan.holding import IN_RUN
 from aiguard.scrubbing import StreamScrubber, scrub
 from aiguard.types import Finding, Operator
 
@@ -88,7 +88,7 @@ def test_any_chunking_of_any_text_gives_what_the_whole_gives(sample) -> None:
 @settings(deadline=None)
 @given(texts)
 def test_an_encoded_segment_never_reaches_beyond_its_run(text: str) -> None:
-    assert all(set(text[segment.start : segment.end]) <= _IN_RUN for segment in segments(text))
+    assert all(set(text[segment.start : segment.end]) <= IN_RUN for segment in segments(text))
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

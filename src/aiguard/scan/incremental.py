@@ -18,28 +18,20 @@ from __future__ import annotations
 import copy
 import re
 import weakref
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import accumulate
 from typing import Final
 
-from aiguard.scan.closure import Headed, Mentions, NotClosed, Tails, alphabet_within, closure, head
+from aiguard.scan.arriving import Arriving
 from aiguard.scan.engine import Engine, ScanFailed
-from aiguard.scan.places import encode
+from aiguard.scan.holding import IN_RUN, RUN, Plan, plan_of
 from aiguard.scan.recognizer import Recognizer
 from aiguard.scan.views import FOLD, TAGS, figures, reads_as_it_stands
-from aiguard.scan.window import Window
-from aiguard.scan.words import trigger
 from aiguard.types import Detector, Finding
 
 MAX_HELD: Final = 1 << 20
 """Characters that a stream holds back before it refuses: more than any value, and as much as a segment is decoded."""
 
-_RUN_CLASS: Final = r"[A-Za-z0-9_.~@:/?&=+%#;\-]"
-_RUN: Final = re.compile(f"{_RUN_CLASS}+")
-_IN_RUN: Final = frozenset(char for char in map(chr, range(128)) if _RUN.match(char))
 _TAG: Final = re.compile("[\U000e0020-\U000e007e]")
 
 Literals = Callable[[str], Sequence[Finding]]
@@ -59,207 +51,12 @@ class Piece:
 
 _NOTHING: Final = Piece()
 
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What an engine's streams hold back."""
-
-    tails: Tails
-    """For recognizers that need no words before a match; and for encoded segments."""
-    worded: tuple[Tails, ...]
-    """For each recognizer that does: nothing is held for it while none of its words stands near."""
-    spoken: Callable[[bytes], Iterable[Tails]]
-    """Those of ``worded`` of which a word may stand in a text."""
-    by_list: Mapping[int, Sequence[Tails]]
-    """Those of ``worded`` for which a list of the engine's speaks."""
-    heads: Mentions
-    gapped: tuple[Headed, ...]
-    """For each recognizer whose pattern has a gap, which any text could stand in: nothing is held for it where its head does not stand."""
-    lone: Tails
-    """For recognizers that only ever report a whole text."""
-    longest_lone: int
-    opening: int
-    """Characters at the beginning that are held whole, for recognizers whose search differs in short texts."""
-    look_behind: int
-    quick: bool
-    """Whether the engine's own set of words knows those of all of ``worded``."""
-
-
 _planned: weakref.WeakKeyDictionary[Engine, set[tuple[str, ...]]] = weakref.WeakKeyDictionary()
 
 
 def begins_at_once(detector: Detector, *, also: Sequence[str] = ()) -> bool:
     """Whether a stream of that detector was begun before in this process. The first one takes as much as a second to begin."""
     return isinstance(detector, Engine) and tuple(also) in _planned.get(detector, ())
-
-
-@lru_cache(maxsize=32)
-def _plan(engine: Engine, also: tuple[str, ...]) -> _Plan | None:
-    """None where a pattern cannot be taken apart, so that a stream must keep everything."""
-    patterns = [_RUN_CLASS + "+", *also]
-    lone: list[Recognizer] = []
-    worded: list[tuple[Recognizer, Tails]] = []
-    lists: dict[int, list[Tails]] = {}
-    gapped: list[tuple[str, Headed]] = []
-    opening = 0
-    quick = True
-    try:
-        for recognizer in engine.recognizers:
-            threshold = engine.threshold_of(recognizer)
-            if max(recognizer.base_score, recognizer.context_score, recognizer.alone_score) < threshold:
-                continue  # it reports nothing, so nothing waits for it
-            speaks = recognizer.context and recognizer.context_score >= threshold
-            only_whole = recognizer.base_score < threshold and not speaks
-            if not only_whole and not alphabet_within(recognizer.pattern, _IN_RUN):
-                held = [closure(recognizer.pattern, loose=True)]
-                if speaks_on := "".join(stop for stop in ".:" if stop in recognizer.not_before):
-                    held.append(f"(?:{recognizer.pattern})[{speaks_on}]")  # which speaks only with what follows it
-                if _needs_words(recognizer, threshold):
-                    worded.append((recognizer, Tails(held)))
-                    number = engine.list_of(recognizer)
-                    quick = quick and number is not None
-                    lists.setdefault(number or 0, []).append(worded[-1][1])
-                elif (begins := head(recognizer.pattern, _IN_RUN)) is not None:
-                    patterns.append(begins[1])
-                    exact = [closure(recognizer.pattern), *held[1:]]
-                    gapped.append((begins[0], Headed(begins[0], exact)))
-                else:
-                    patterns += held
-            if recognizer.alone_score:
-                lone.append(recognizer)
-                if recognizer.context and recognizer.base_score < threshold and not _spoken(recognizer):
-                    opening = max(opening, recognizer.max_length)
-        return _Plan(
-            tails=Tails(patterns),
-            worded=tuple(tails for _, tails in worded),
-            spoken=_by_lists(engine, lists) if quick else _by_mentions(worded),
-            by_list=lists,
-            heads=Mentions([pattern for pattern, _ in gapped]),
-            gapped=tuple(tails for _, tails in gapped),
-            lone=Tails([closure(recognizer.pattern) for recognizer in lone]),
-            longest_lone=max((recognizer.max_length for recognizer in lone), default=0),
-            opening=opening,
-            look_behind=max((recognizer.context_window for recognizer in engine.recognizers), default=0) + 2,
-            quick=quick,
-        )
-    except NotClosed:
-        return None
-
-
-def _by_lists(engine: Engine, lists: Mapping[int, Sequence[Tails]]) -> Callable[[bytes], Iterable[Tails]]:
-    return lambda data: [tails for number in engine.lists_in(data) for tails in lists.get(number, ())]
-
-
-def _by_mentions(worded: Sequence[tuple[Recognizer, Tails]]) -> Callable[[bytes], Iterable[Tails]]:
-    mentions = Mentions([trigger(recognizer.context) for recognizer, _ in worded])
-    return lambda data: [worded[index][1] for index in mentions.of(data)]
-
-
-def _needs_words(recognizer: Recognizer, threshold: float) -> bool:
-    """Whether a match counts only after words, which a search over figures alone can never step across."""
-    return bool(recognizer.context) and recognizer.base_score < threshold and _spoken(recognizer)
-
-
-def _spoken(recognizer: Recognizer) -> bool:
-    """Whether all its context words have letters, so that none of them stands within figures."""
-    return all(any(map(str.isalpha, word)) for word in recognizer.context)
-
-
-class _Reading:
-    """One reading of the text: as it stands (no table), normalised, or what its tags spell."""
-
-    __slots__ = ("_ends", "alone", "original", "pending", "table", "tail", "text")
-
-    def __init__(self, table: dict[int, str] | None, original: str, tail: str, *, alone: bool) -> None:
-        self.table = table
-        self.tail = tail
-        self.alone = alone
-        self.pending = ""
-        self.text = tail
-        self.original = ""
-        self._ends: list[int] | None = None
-        self.add(original)
-
-    def add(self, chunk: str) -> None:
-        self.original += chunk
-        if self.table is None:
-            self.pending = self.original
-            self.text = self.tail + self.original if self.tail else self.original
-        else:
-            self.pending += chunk.translate(self.table)
-            self.text = self.tail + self.pending
-            if self._ends is not None:
-                table, done = self.table, self._ends[-1] if self._ends else 0
-                self._ends += accumulate(
-                    (len(table[ord(char)]) for char in chunk[1:]), initial=done + len(table[ord(chunk[0])])
-                )
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """Characters of what is pending, from characters of ``text``."""
-        start, end = start - len(self.tail), end - len(self.tail)
-        if self.table is None:
-            return start, end
-        if self._ends is None:
-            table = self.table
-            self._ends = list(accumulate(len(table[ord(char)]) for char in self.original))
-        return bisect_right(self._ends, start), bisect_right(self._ends, end - 1) + 1
-
-    def held_from(self, plan: _Plan, *, keyed: bool) -> int:
-        """The first pending character that something could still depend on."""
-        if not self.pending:
-            return len(self.original)
-        data = encode(self.text)
-        at = plan.tails.start(data)
-        if plan.worded:
-            for tails in plan.worded if keyed else plan.spoken(data):
-                at = min(at, tails.start(data))
-        if plan.gapped:
-            for index in plan.heads.of(data):
-                at = min(at, plan.gapped[index].start(data))
-        at = at if len(data) == len(self.text) else len(data[:at].decode())
-        if plan.longest_lone and self.alone and not keyed:
-            value = self.text.lstrip()
-            blank, value = len(self.text) - len(value), value.rstrip()
-            if value and (
-                len(value) <= plan.opening or (len(value) <= plan.longest_lone and not plan.lone.start(encode(value)))
-            ):
-                at = min(at, blank)
-        return len(self.original) if at >= len(self.text) else max(0, self.span(at, at + 1)[0])
-
-    def agrees(self, other: _Reading) -> bool:
-        return (
-            self.table is other.table
-            and self.alone == other.alone
-            and self.tail == other.tail
-            and self.original == other.original
-        )
-
-    def fork(self) -> _Reading:
-        other = copy.copy(self)
-        other.part()
-        return other
-
-    def part(self) -> None:
-        """After a copy: share nothing that changes."""
-        self._ends = None if self._ends is None else list(self._ends)
-
-    def window(self, cut: int, *, last: bool) -> Window:
-        stop = len(self.tail) + (cut if self.table is None else len(self.original[:cut].translate(self.table)))
-        begin = len(self.tail)
-        if not self.text.isascii():
-            begin, stop = len(encode(self.tail)), len(encode(self.text[:stop]))
-        return Window(begin=begin, stop=stop, alone=self.alone and last, last=last)
-
-    def drop(self, cut: int, look_behind: int) -> None:
-        gone = self.original[:cut] if self.table is None else self.original[:cut].translate(self.table)
-        if gone:
-            self.alone = self.alone and not gone.strip()
-            self.tail = (self.tail + gone)[-look_behind:]
-        rest, self.original = self.original[cut:], ""
-        self.pending = ""
-        self.text = self.tail
-        self._ends = None
-        self.add(rest)
 
 
 class IncrementalScan:
@@ -287,18 +84,18 @@ class IncrementalScan:
         self._engine = detector if isinstance(detector, Engine) else None
         self._plan = None
         if self._engine is not None:
-            self._plan = _plan(self._engine, tuple(also))
+            self._plan = plan_of(self._engine, tuple(also))
             _planned.setdefault(self._engine, set()).add(tuple(also))
         self._context = context
         self._literals = literals
         self._max_held = max_held
-        self._raw = _Reading(None, "", "", alone=True)
-        self._fold: _Reading | None = None
-        self._tags: _Reading | None = None
+        self._raw = Arriving(None, "", "", alone=True)
+        self._fold: Arriving | None = None
+        self._tags: Arriving | None = None
         self._later: list[str] = []
         self._held = 0
         self._in_run = True
-        self._waiting: tuple[_Reading, Recognizer, int, int] | None = None
+        self._waiting: tuple[Arriving, Recognizer, int, int] | None = None
         self._closed = False
         # Whether a chunk may go the short way: one reading is enough, and nothing is looked for beside recognizers.
         self._plain = self._plan is not None and self._plan.quick and not context and literals is None
@@ -378,7 +175,7 @@ class IncrementalScan:
 
     def _close(self) -> None:
         self._closed = True
-        self._raw, self._fold, self._tags = _Reading(None, "", "", alone=True), None, None
+        self._raw, self._fold, self._tags = Arriving(None, "", "", alone=True), None, None
         self._later, self._held, self._waiting = [], 0, None
 
     def _feed(self, chunk: str) -> Piece:
@@ -390,7 +187,7 @@ class IncrementalScan:
                 f"more than {self._max_held} characters may belong to one value or encoded segment, so the stream ends here"
             )
         self._later.append(chunk)
-        if self._plan is None or self._engine is None or (self._in_run and _RUN.fullmatch(chunk)):
+        if self._plan is None or self._engine is None or (self._in_run and RUN.fullmatch(chunk)):
             return _NOTHING  # as long as a run goes on, none of it can be let go
         if self._plain and not self._raw.alone and chunk.isascii() and not (self._fold or self._tags or self._waiting):
             piece = self._pass(self._engine, self._plan)
@@ -412,10 +209,10 @@ class IncrementalScan:
         cut = self._aligned(cut)
         piece = self._release(self._engine, self._plan, cut, last=False) if cut > 0 else _NOTHING
         # What is left is all run, or nothing: the run's beginning is then held until it ends.
-        self._in_run = self._waiting is None and (not self._held or _RUN.fullmatch(self._raw.original) is not None)
+        self._in_run = self._waiting is None and (not self._held or RUN.fullmatch(self._raw.original) is not None)
         return piece
 
-    def _pass(self, engine: Engine, plan: _Plan) -> Piece | None:
+    def _pass(self, engine: Engine, plan: Plan) -> Piece | None:
         """The short way for the most common chunk, where nothing stands that a recognizer could match.
 
         It gives what the long way gives. None, and nothing is changed, where that has to be gone.
@@ -434,8 +231,8 @@ class IncrementalScan:
         for number in lists:
             for tails in plan.by_list.get(number, ()):
                 at = min(at, tails.start(data))
-        if at < size and text[at] in _IN_RUN:
-            while at > begin and text[at - 1] in _IN_RUN:
+        if at < size and text[at] in IN_RUN:
+            while at > begin and text[at - 1] in IN_RUN:
                 at -= 1
         if at <= begin:
             at = begin
@@ -446,7 +243,7 @@ class IncrementalScan:
             raw.tail, raw.text = text[first:at], text[first:]
             self._held -= at - begin
         raw.original = raw.pending = rest = text[at:]
-        self._in_run = not rest or _RUN.fullmatch(rest) is not None
+        self._in_run = not rest or RUN.fullmatch(rest) is not None
         return out
 
     def _flush(self) -> None:
@@ -463,25 +260,25 @@ class IncrementalScan:
             if fold.pending == raw.pending and fold.tail == raw.tail and fold.alone == raw.alone:
                 self._fold = None
         elif not reads_as_it_stands(chunk):
-            fold = _Reading(FOLD, raw.original, raw.tail, alone=raw.alone)
+            fold = Arriving(FOLD, raw.original, raw.tail, alone=raw.alone)
             self._fold = fold if fold.pending != raw.pending else None
         if self._tags is not None:
             self._tags.add(chunk)
         elif not chunk.isascii() and _TAG.search(chunk):
-            self._tags = _Reading(TAGS, raw.original, "", alone=True)
+            self._tags = Arriving(TAGS, raw.original, "", alone=True)
 
-    def _readings(self) -> list[_Reading]:
+    def _readings(self) -> list[Arriving]:
         return [reading for reading in (self._raw, self._fold, self._tags) if reading is not None]
 
     def _aligned(self, cut: int) -> int:
         """``cut``, or where the run that it would cut begins."""
         text = self._raw.original
-        if cut < len(text) and text[cut] in _IN_RUN:
-            while cut > 0 and text[cut - 1] in _IN_RUN:
+        if cut < len(text) and text[cut] in IN_RUN:
+            while cut > 0 and text[cut - 1] in IN_RUN:
                 cut -= 1
         return cut
 
-    def _release(self, engine: Engine, plan: _Plan, cut: int, *, last: bool) -> Piece:
+    def _release(self, engine: Engine, plan: Plan, cut: int, *, last: bool) -> Piece:
         found: list[Finding] = []
         crossed: list[tuple[int, int]] = []
         encoded = False
