@@ -55,7 +55,7 @@ GRANTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "schema_version": "SELECT",
             "artifacts": _APPEND,
             "vault": "SELECT, INSERT, UPDATE",  # a value that is used again is kept for longer
-            "vault_requests": "SELECT, INSERT, UPDATE, DELETE",
+            "vault_requests": "SELECT, INSERT, UPDATE (approved_by, approval, used_at), DELETE",  # once, and when over: triggers
             "service_tokens": "SELECT, UPDATE (last_used_at)",
             "data_keys": _APPEND,
             "key_store": _APPEND,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from tests.support import records as r
+from tests.support.older import at_0023
 
 from aiguard import Actor, Settings, open_guard, retention, store
 from aiguard.audit import story
@@ -175,8 +176,7 @@ def test_content_from_before_there_were_keys_of_hours_is_sealed_with_one_after_t
             text("UPDATE aiguard_artifacts SET mechanism = 'crypto-shred', retention_hash = :hash, content = :content"),
             values,
         )
-        connection.execute(text("UPDATE aiguard_schema_version SET version_num = '0023'"))
-        connection.execute(text("ALTER TABLE aiguard_vault_requests DROP COLUMN person"))
+        at_0023(connection)
     assert recompute.recompute(engine, people, now, now=r.NOW).changed == 0
     upgrade(engine)
     assert recompute.recompute(engine, people, now, now=r.NOW).changed == 1

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from sqlalchemy import Table, delete, func, inspect, select, text
+from sqlalchemy import Table, delete, func, inspect, select
 from tests.support.commands import run, talk
 from tests.support.guards import JANE, POLICY
+from tests.support.older import at_0023
 from tests.support.postgres import new_postgres
 
 from aiguard import open_guard
@@ -211,8 +212,7 @@ def test_an_upgrade_is_on_record_also_where_the_key_store_is_another_one(
     start(key_stores[0])
     engine = make_engine(database_url)
     with writing(engine) as connection:
-        connection.execute(text("ALTER TABLE aiguard_vault_requests DROP COLUMN person"))
-        connection.execute(text("UPDATE aiguard_schema_version SET version_num = '0023'"))
+        at_0023(connection)
     engine.dispose()
     monkeypatch.setenv("AIGUARD_KEY_STORE_URL", told)
     assert "AIGUARD_KEY_STORE_URL" in run("db", "upgrade", code=1).output

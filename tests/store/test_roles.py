@@ -21,7 +21,7 @@ from aiguard.cli import main
 from aiguard.db import make_engine, upgrade, writing
 from aiguard.db.base import Base
 from aiguard.detect import known_types
-from aiguard.errors import ConfigurationError
+from aiguard.errors import AccessDenied, ConfigurationError
 from aiguard.policy import parse_policy
 from aiguard.settings import Environment, Settings
 from aiguard.types import utc_now
@@ -107,6 +107,8 @@ def test_each_role_does_its_work_and_nothing_else(database):
         "INSERT INTO aiguard_service_tokens SELECT * FROM aiguard_service_tokens",
         "UPDATE aiguard_service_tokens SET revoked_at = NULL",
         "UPDATE aiguard_holds SET released_by = 'me'",
+        "UPDATE aiguard_vault_requests SET requested_by = ''",
+        "TRUNCATE aiguard_vault_requests",
         "DROP TRIGGER aiguard_audit_events_rows ON aiguard_audit_events",
         "ALTER TABLE aiguard_audit_events DISABLE TRIGGER ALL",
         "SET session_replication_role = replica",
@@ -132,6 +134,42 @@ def test_each_role_does_its_work_and_nothing_else(database):
     as_jobs.close()
     guard.close()
     for engine in (web, jobs, auditor):
+        engine.dispose()
+
+
+def test_an_application_cannot_use_an_approval_twice_with_sql_of_its_own(database):
+    url, schema = database
+    settings = Settings(
+        environment=Environment.PRODUCTION,
+        database=make_url(url).set(username="web").render_as_string(hide_password=False),
+        database_schema=schema,
+        keys=(b"m" * 32,),
+        log_protection=False,
+    )
+    policy = parse_policy(f"{POLICY}\n[vault]\nfour_eyes = true\n", "test policy", known_types())
+    guard = open_guard(settings, policy=policy)
+    token = talk(guard)
+    request = guard.request_reveal(token, RITA, "OPS-17")
+    guard.approve_reveal(request, Actor(id="sven", tenant="acme", scopes=frozenset({"vault:approve"})), "OPS-17")
+    assert guard.reveal(token, RITA, "OPS-17", request=request) == "jane.roe@example.org"
+    web = signed_in(database, "web")
+    for statement in (
+        "UPDATE aiguard_vault_requests SET used_at = NULL",
+        "UPDATE aiguard_vault_requests SET approved_by = '', approval = NULL",
+        "DELETE FROM aiguard_vault_requests",
+        "ALTER TABLE aiguard_vault_requests DISABLE TRIGGER ALL",
+        "DROP TRIGGER aiguard_vault_requests_rows ON aiguard_vault_requests",
+    ):
+        assert not may(web, statement), statement
+    with writing(web) as connection, pytest.raises(DBAPIError, match="what was decided stays"):
+        connection.execute(text(f"UPDATE {schema or 'public'}.aiguard_vault_requests SET used_at = NULL"))
+    with pytest.raises(AccessDenied):
+        guard.reveal(token, RITA, "OPS-17", request=request)
+    jobs = signed_in(database, "jobs")
+    assert not may(jobs, "DELETE FROM aiguard_vault_requests")
+    assert not may(jobs, "DELETE FROM aiguard_holds")
+    guard.close()
+    for engine in (web, jobs):
         engine.dispose()
 
 
