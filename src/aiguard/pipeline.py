@@ -273,16 +273,12 @@ def defend(controls: Controls, trail: Trail, feature: Feature, parts: Sequence[P
     untrusted = [part for part in parts if not part.trusted and part.kind is not PartKind.NUMBER]
     texts = [part.text for part in untrusted] + detect.joined_texts(untrusted)
     trail.verdict = controls.defences(feature).assess(texts)
-    names = ", ".join(trail.verdict.signatures)
+    # Which signatures fired, and the score, are for the record: to whoever tries, they would tell what to word otherwise.
     if trail.verdict.score >= feature.injection.block:
-        detail = (
-            f"the request looks like an attempt to override the instructions (score {trail.verdict.score:.2f}: {names})"
-        )
+        detail = "the request looks like an attempt to override the instructions"
         enforce(trail, ContentBlocked, Stage.DEFEND, [Reason(code="injection.blocked", detail=detail)])
     elif trail.verdict.score >= feature.injection.flag:
-        detail = (
-            f"the request resembles an attempt to override the instructions (score {trail.verdict.score:.2f}: {names})"
-        )
+        detail = "the request resembles an attempt to override the instructions"
         trail.flags.append(Reason(code="injection.flagged", detail=detail))
 
 
