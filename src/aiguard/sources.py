@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import logging
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from types import MappingProxyType
 from typing import Any, Final, Never
 
 from aiguard.errors import SettingsError
+
+logger = logging.getLogger("aiguard")
 
 PREFIX: Final = "AIGUARD_"
 KEY_BYTES: Final = 32
@@ -193,7 +196,7 @@ class Source:
                 "AIGUARD_KEYS and AIGUARD_KEYS_FILE are both set; keep one, so that it is clear which counts"
             )
         if file is not None:
-            return read_keys_file(file)
+            return read_keys_file(file, private=not self.environment().relaxed)
         if value is None:
             return ()
         if isinstance(value, str):
@@ -273,16 +276,25 @@ def decoded_keys(name: str, encoded: Collection[object]) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def read_keys_file(path: Path) -> tuple[bytes, ...]:
-    """The keys in a file, one a line, newest last; :class:`SettingsError` says why not."""
-    return decoded_keys("AIGUARD_KEYS_FILE", _read_keys(path).split())
+def read_keys_file(path: Path, *, private: bool) -> tuple[bytes, ...]:
+    """The keys in a file, one a line, newest last; :class:`SettingsError` says why not.
+
+    One that everybody may write to is refused, and where it has to be ``private``, one that everybody may read, too; elsewhere the log says so.
+    """
+    return decoded_keys("AIGUARD_KEYS_FILE", _read_keys(path, private=private).split())
 
 
-def _read_keys(path: Path) -> str:
+def _read_keys(path: Path, *, private: bool) -> str:
     try:
         with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+            mode = os.fstat(file.fileno()).st_mode if os.name == "posix" else 0
+            if mode & stat.S_IWOTH:
                 raise SettingsError(f"AIGUARD_KEYS_FILE: everybody may write to {path}; run: chmod o-w {path}")
+            if mode & stat.S_IROTH:
+                problem = f"AIGUARD_KEYS_FILE: everybody on this machine may read {path}, and with it all that is kept; run: chmod o-r {path}"
+                if private:
+                    raise SettingsError(f"{problem} (of a mounted secret, set the mode of the mount to 0440)")
+                logger.warning("%s; in production it is refused", problem)
             data = file.read(_MAX_KEYS_FILE)
         return data.decode("ascii")
     except OSError as error:

@@ -174,10 +174,40 @@ def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     assert f"chmod o-w {path}" in refused(AIGUARD_KEYS_FILE=str(path))
 
 
+@pytest.mark.parametrize("environment", ["", "production", "staging"])
+def test_a_file_of_keys_that_everybody_may_read_is_refused(tmp_path: Path, environment: str) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"{ONE}\n", encoding="ascii")
+    path.chmod(0o644)
+    message = refused(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment)
+    assert f"chmod o-r {path}" in message
+    assert ONE not in message
+    path.chmod(0o440)  # as a secret is mounted for the group of a container
+    assert load(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment).keys
+
+
+@pytest.mark.parametrize("environment", ["development", "test"])
+def test_a_file_of_keys_that_everybody_may_read_is_pointed_out_to_a_developer(
+    tmp_path: Path, environment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"{ONE}\n", encoding="ascii")
+    path.chmod(0o600)
+    assert load(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment).keys
+    assert not caplog.records
+    path.chmod(0o644)
+    assert load(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment).keys
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"chmod o-r {path}" in caplog.text
+    assert ONE not in caplog.text
+
+
 def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     missing, binary, empty = tmp_path / "missing", tmp_path / "binary", tmp_path / "empty"
     binary.write_bytes(os.urandom(32) + b"\xff")
     empty.write_bytes(b"\n")
+    for path in (binary, empty):
+        path.chmod(0o600)
     assert "cannot be read (No such file or directory)" in refused(AIGUARD_KEYS_FILE=str(missing))
     assert "cannot be read" in refused(AIGUARD_KEYS_FILE=str(tmp_path))
     assert "is not a text file" in refused(AIGUARD_KEYS_FILE=str(binary))

@@ -28,7 +28,8 @@ def master_keys(settings: Settings) -> MasterKeyRing:
         return MasterKeyRing(_fetched(path), refresh=lambda: _fetched(path))
     file = settings.keys_file
     if file is not None:
-        return MasterKeyRing(settings.keys, refresh=lambda: read_keys_file(file))
+        private = not settings.environment.relaxed
+        return MasterKeyRing(settings.keys, refresh=lambda: read_keys_file(file, private=private))
     if settings.keys:
         return MasterKeyRing(settings.keys)
     made = settings.key_file
