@@ -254,14 +254,15 @@ class Guard:
         """Call ``fn(messages, model=…, max_output_tokens=…, **options)`` through the pipeline.
 
         For models that are not behind HTTP. ``messages`` is a string or a JSON-able list of ``{"role", "content"}``;
-        ``model`` is ``provider:model`` as policy lists it. Options and answer must be JSON-able; all of it is scanned.
+        ``model`` is ``provider:model`` as policy lists it. Options and answer must be JSON-able; all of it is scanned. An answer
+        larger than ``AIGUARD_MAX_RESPONSE_BYTES`` is refused.
         """
-        plain = PlainCall(messages=messages, model=model, options=options)
+        plain = self._plain(messages, model, options)
         return run(exchange(self.controls, current_access(), plain), self.hands, plain.sender(fn)).answer
 
     async def acall(self, fn: AnyModelAsync, messages: Any, *, model: str, **options: Any) -> Any:
         """:meth:`call` for an async ``fn``."""
-        plain = PlainCall(messages=messages, model=model, options=options)
+        plain = self._plain(messages, model, options)
         return (await arun(exchange(self.controls, current_access(), plain), self.hands, plain.asender(fn))).answer
 
     def stream(self, fn: AnyModelStream, messages: Any, *, model: str, **options: Any) -> Pour[str]:
@@ -270,17 +271,17 @@ class Guard:
         What comes out is, put together, what :meth:`call` would have returned. The request is decided and sent before this
         returns; a refusal in the middle is raised by the iterator. Close it (``contextlib.closing``) to stop early.
         """
-        plain = PlainCall(messages=messages, model=model, options=options, streams=True)
+        plain = self._plain(messages, model, options, streams=True)
         done = run(exchange(self.controls, current_access(), plain), self.hands, plain.sender(fn))
         opened: Opened = done.answer
-        return Pour(relay(opened, TextAnswer(self.controls, opened)), self.hands, opened)
+        return Pour(relay(opened, TextAnswer(self.controls, opened, plain.limit())), self.hands, opened)
 
     async def astream(self, fn: AnyModelAsyncStream, messages: Any, *, model: str, **options: Any) -> AsyncPour[str]:
         """:meth:`stream` for an ``fn`` that returns, or resolves to, an async iterable of texts."""
-        plain = PlainCall(messages=messages, model=model, options=options, streams=True)
+        plain = self._plain(messages, model, options, streams=True)
         done = await arun(exchange(self.controls, current_access(), plain), self.hands, plain.asender(fn))
         opened: Opened = done.answer
-        return AsyncPour(relay(opened, TextAnswer(self.controls, opened)), self.hands, opened)
+        return AsyncPour(relay(opened, TextAnswer(self.controls, opened, plain.limit())), self.hands, opened)
 
     # --- what was kept ------------------------------------------------------------------------------------------
 
@@ -400,6 +401,10 @@ class Guard:
             keys = self.keys.subject_keys([names[role] for role in ("actor", "subject") if names[role]])
             names |= {role: keys[names[role]].name for role in ("actor", "subject") if names[role]}
         return names
+
+    def _plain(self, messages: Any, model: str, options: Mapping[str, Any], *, streams: bool = False) -> PlainCall:
+        most = self.settings.max_response_bytes
+        return PlainCall(messages=messages, model=model, options=options, max_answer_bytes=most, streams=streams)
 
     def _looks_clean(self, text: str) -> bool:
         return (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiguard.errors import ConfigurationError, MalformedInput
-from aiguard.framing.jsontree import JsonDocument
+from aiguard.framing.jsontree import JsonDocument, TooLarge
 from aiguard.types import Part
 
 AnyModel = Callable[..., Any]
@@ -39,7 +39,9 @@ class PlainRequest:
     def __init__(self, messages: Any, model: str, options: Mapping[str, Any], max_output_tokens: int | None) -> None:
         self.model = model
         self.max_output_tokens = max_output_tokens
-        self._document = _document({"messages": messages, "options": dict(options)}, "messages and options")
+        self._document = JsonDocument.parse(
+            _json({"messages": messages, "options": dict(options)}, "messages and options")
+        )
         roles = {}
         if isinstance(messages, Sequence) and not isinstance(messages, str):
             for index, message in enumerate(messages):
@@ -62,12 +64,17 @@ class PlainRequest:
 
 
 class PlainAnswer:
-    """The answer laid open: a text, or JSON-able data."""
+    """The answer laid open: a text, or JSON-able data. ``limit`` bounds its bytes, of data those of its JSON."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, limit: SizeLimit) -> None:
         if isinstance(raw, bytes) or raw is None:
             raise MalformedInput(f"the model returned {type(raw).__name__}; return a text or JSON-able data")
-        self._document = _document({"answer": raw}, "the model's answer")
+        if isinstance(raw, str):
+            limit.take(raw)
+        text = _json({"answer": raw}, "the model's answer")
+        if not isinstance(raw, str):
+            limit.take(text)
+        self._document = JsonDocument.parse(text, max_bytes=4 * len(text))  # it was counted
         self.parts: tuple[Part, ...] = tuple(
             replace(_own(part), role="assistant") for part in self._document.parts()[1:]
         )
@@ -81,7 +88,9 @@ class PlainAnswer:
 class PlainCall:
     """One call of a plain callable, as the pipeline sees it."""
 
-    def __init__(self, *, messages: Any, model: str, options: Mapping[str, Any], streams: bool = False) -> None:
+    def __init__(
+        self, *, messages: Any, model: str, options: Mapping[str, Any], max_answer_bytes: int, streams: bool = False
+    ) -> None:
         provider, colon, name = model.partition(":")
         if not colon or not provider or not name:
             raise ConfigurationError('guard.call needs model="provider:model", as policy lists it')
@@ -92,6 +101,7 @@ class PlainCall:
         self._model = name
         self._asked = asked
         self._streams = streams
+        self._max_bytes = max_answer_bytes
         self._messages = messages
         self._options = {key: value for key, value in options.items() if key not in _RESERVED}
 
@@ -100,8 +110,12 @@ class PlainCall:
         return PlainRequest(self._messages, self._model, self._options, self._asked)
 
     def answer(self, _request: PlainRequest, raw: Any) -> PlainAnswer:
-        """Lay the answer open; :class:`MalformedInput` for what is not a text or JSON-able."""
-        return PlainAnswer(raw)
+        """Lay the answer open; :class:`MalformedInput` for what is not a text or JSON-able, or too large."""
+        return PlainAnswer(raw, self.limit())
+
+    def limit(self) -> SizeLimit:
+        """What bounds one answer."""
+        return SizeLimit(self._max_bytes)
 
     def said(self, answer: PlainAnswer, texts: Sequence[str]) -> list[str]:
         """The answer itself when it is a text, else its JSON."""
@@ -185,11 +199,25 @@ def _own(part: Part) -> Part:
     return replace(part, context="") if all(step.isdigit() for step in steps) else part
 
 
-def _document(value: Any, what: str) -> JsonDocument:
+class SizeLimit:
+    """Counts the bytes (UTF-8) of an answer that comes at once or in pieces."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = self._room = limit
+
+    def take(self, text: str) -> None:
+        """Count ``text``; :class:`TooLarge` beyond the limit."""
+        self._room -= len(text)
+        if self._room >= 0 and not text.isascii():
+            self._room -= len(text.encode("utf-8", "surrogatepass")) - len(text)
+        if self._room < 0:
+            raise TooLarge(f"it is larger than {self._limit} bytes (AIGUARD_MAX_RESPONSE_BYTES)")
+
+
+def _json(value: Any, what: str) -> str:
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except RecursionError:
         raise MalformedInput(f"{what} are nested too deeply or refer to themselves") from None
     except (TypeError, ValueError) as error:
         raise MalformedInput(f"{what} must be JSON-able ({type(error).__name__})") from None
-    return JsonDocument.parse(text)

@@ -167,7 +167,7 @@ DOCUMENTED: Final[tuple[SettingDoc, ...]] = (
     SettingDoc(
         name="AIGUARD_MAX_RESPONSE_BYTES",
         default="8388608",
-        meaning="largest answer of a model server that is read, in bytes",
+        meaning="largest answer of a model server, or of a model function, that is read, in bytes",
     ),
     SettingDoc(
         name="AIGUARD_STORE_TIMEOUT_SECONDS",

@@ -24,6 +24,7 @@ from aiguard.errors import AccessDenied, Blocked, MalformedInput, ProviderFailed
 from aiguard.framing.jsontree import JsonDocument
 from aiguard.framing.sse import SseEvent, SseReader
 from aiguard.pipeline import Controls, Delivered, Opened, keep
+from aiguard.plain import SizeLimit
 from aiguard.providers.wire.shape import read
 from aiguard.providers.wire.streams import Delta, Frame, Key, WireStream, put
 from aiguard.refusing import control_failed, record_failure, refuse, store_failed
@@ -241,7 +242,8 @@ class TextAnswer:
 
     failed = False
 
-    def __init__(self, controls: Controls, opened: Opened) -> None:
+    def __init__(self, controls: Controls, opened: Opened, limit: SizeLimit) -> None:
+        self._limit = limit
         self._rules = Rules(controls, opened)
         self._channel = Channel(self._rules, Delta(channel=(), kind="prose", path=(), text=""))
         self.delivered = 0
@@ -250,6 +252,7 @@ class TextAnswer:
         """What may be delivered now."""
         if not isinstance(chunk, str):
             raise MalformedInput(f"the model gave a piece of type {type(chunk).__name__}; give texts")
+        self._limit.take(chunk)
         out = self._channel.feed(chunk)
         self.delivered += len(out)
         return out

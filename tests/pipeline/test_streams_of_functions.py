@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -19,6 +19,7 @@ from aiguard.errors import AccessDenied, Blocked, ConfigurationError, ContentBlo
 from aiguard.scan import Engine, holding
 from aiguard.scan.closure import closure
 from aiguard.scan.incremental import begins_at_once
+from aiguard.settings import Environment, Settings
 from aiguard.wsgi import AIGuardMiddleware
 
 RULES = (
@@ -34,6 +35,33 @@ block_patterns = ["project bluebird"]
 def pieces(text: str, size: int) -> Iterator[str]:
     for at in range(0, len(text), size):
         yield text[at : at + size]
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("a" * 1000, True), ("a" * 1001, False), ("\u00e4" * 500, True), ("\u00e4" * 501, False)]
+)
+def test_an_answer_of_a_function_is_bounded_whether_it_comes_at_once_or_in_pieces(text: str, fits: bool) -> None:  # noqa: FBT001
+    guard, recorder = make_guard(RULES, settings=Settings(environment=Environment.TEST, max_response_bytes=1000))
+    ways: list[Callable[[], str]] = [
+        lambda: str(guard.call(lambda *_, **__: text, "hello", model="local:small")),
+        lambda: "".join(guard.stream(lambda *_, **__: pieces(text, 100), "hello", model="local:small")),
+    ]
+    for way in ways:
+        with guard.acting_as(JANE, scope="support:reply"):
+            if fits:
+                assert way() == text
+                continue
+            with pytest.raises(ProviderFailed, match="larger than 1000 bytes"):
+                way()
+        assert recorder.types()[-1] == "output.blocked"
+
+
+def test_data_that_a_function_answers_with_is_bounded_by_its_json() -> None:
+    guard, _ = make_guard(RULES, settings=Settings(environment=Environment.TEST, max_response_bytes=1000))
+    with guard.acting_as(JANE, scope="support:reply"):
+        assert guard.call(lambda *_, **__: {"n": [0] * 100}, "hello", model="local:small") == {"n": [0] * 100}
+        with pytest.raises(ProviderFailed, match="larger than 1000 bytes"):
+            guard.call(lambda *_, **__: {"n": [0] * 1000}, "hello", model="local:small")
 
 
 @settings(max_examples=100, deadline=None)
