@@ -6,6 +6,7 @@ import gzip
 import itertools
 import random
 import sys
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -52,6 +53,18 @@ def test_two_codings_come_off_in_the_order_they_were_put_on(body, inner, outer):
 @given(st.binary(max_size=300), st.binary(max_size=300), st.sampled_from(["gzip", "zstd"]), st.lists(st.integers(0)))
 def test_every_member_of_a_body_is_read(first, second, coding, cuts):
     assert decode(PACK[coding](first) + PACK[coding](second), coding, cuts=cuts) == first + second
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_body_of_nothing_but_empty_members_is_read_in_linear_time(coding):
+    def seconds(members):
+        data = PACK[coding](b"") * members
+        started = time.process_time()
+        assert decode(data, coding) == b""
+        return time.process_time() - started
+
+    seconds(100)
+    assert min(seconds(40_000) for _ in range(2)) < 20 * max(min(seconds(4_000) for _ in range(3)), 0.001)
 
 
 @given(st.binary(min_size=1, max_size=300), codings, st.integers(1))

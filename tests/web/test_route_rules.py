@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from tests.support.guards import make_guard
 
@@ -74,6 +76,21 @@ def test_the_policy_s_rules_come_before_those_in_python_and_the_first_of_each_di
     other = table.plan(table.at("/tickets/7", "", ""), "GET", [])
     assert other is not None
     assert other.request is guard.policy.routes[1]
+
+
+def test_long_paths_do_not_fill_the_memory():
+    guard, _ = make_guard('[[routes]]\npath = "/x/*"\n')
+    table = RouteTable(guard, [])
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(100):
+            path = f"/x/{number}/{'a' * 50_000}"
+            assert table.at(path, path + "?", "")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1_000_000
 
 
 def test_get_includes_head_and_other_methods_are_left_out():

@@ -24,6 +24,8 @@ MAX_CODINGS: Final = 2
 """Codings of one body, one inside the other."""
 _ZSTD_WINDOW: Final = 8 << 20
 """RFC 9659: the largest window of zstd over HTTP."""
+_GZIP_SLICE: Final = 1 << 12
+"""Bytes that zlib is given at once: what is behind a member's end is copied at each of them, and a member has 20 bytes at least."""
 _ZSTD_SLICE: Final = 64
 """Bytes that zstd is given at once: it cannot be told to stop, and a block of four bytes can mean 128 KiB."""
 
@@ -132,6 +134,10 @@ class _Zlib:
         return self._inflate.eof
 
     def decode(self, data: bytes) -> Iterator[bytes]:
+        for at in range(0, len(data), _GZIP_SLICE):
+            yield from self._decode(data[at : at + _GZIP_SLICE])
+
+    def _decode(self, data: bytes) -> Iterator[bytes]:
         while True:
             if self._inflate.eof:
                 if not data:

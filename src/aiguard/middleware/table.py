@@ -18,6 +18,8 @@ from aiguard.policy.values import did_you_mean
 
 CACHED_PATHS: Final = 4096
 """Paths whose rules are remembered: an application's own, and not all that a scanner of the net asks for."""
+MAX_CACHED: Final = 1024
+"""Characters of a path that is remembered: a server takes paths of 64 KB, and thousands of those would fill the memory."""
 OVERRIDES: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
 """Headers by which some applications let a request name another method than it has."""
 
@@ -62,8 +64,12 @@ class RouteTable:
                     raise ConfigurationError(
                         f"the rule for {rule.path} names {entity!r}, which is not an entity type; {hint}".rstrip("; ")
                     )
-        self.at = lru_cache(maxsize=CACHED_PATHS)(self._at)
+        self._cached = lru_cache(maxsize=CACHED_PATHS)(self._at)
+
+    def at(self, path: str, raw: str, mount: str) -> tuple[RouteRule, ...]:
         """The rules whose path fits, in their order: of a path, the path as it was sent, and the mount before it."""
+        find = self._cached if len(path) + len(raw) + len(mount) <= MAX_CACHED else self._at
+        return find(path, raw, mount)
 
     def _at(self, path: str, raw: str, mount: str) -> tuple[RouteRule, ...]:
         texts = readings(path, raw=raw, mount=mount)

@@ -133,7 +133,7 @@ def _resolved(path: str) -> str:
     steps: list[str] = []
     for step in path.split("/")[1:]:
         if step == "..":
-            steps = steps[:-1]
+            del steps[-1:]
         elif step != ".":
             steps.append(step)
     return "/" + "/".join(steps)
