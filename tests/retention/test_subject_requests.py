@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -218,6 +219,68 @@ def test_keys_that_were_destroyed_apart_before_it_died_are_counted_by_the_run_th
     (told,) = [event for event in tail(engine, people, 50) if event.type == "subject.erased"]
     assert told.payload["keys"] == there
     apart.close()
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["keys apart", "keys beside"])
+def test_who_comes_back_before_an_interrupted_erasure_is_ended_keeps_what_is_kept_since(
+    engine, make_writer, tmp_path, monkeypatch, apart
+):
+    keys = KeyStore(make_engine(f"sqlite:///{tmp_path}/keys.db") if apart else engine, apart=apart)
+    keys.prepare()
+    people = SubjectKeyRing(MASTER, MASTER, keys)
+    writer = make_writer(keyring=people)
+    writer.commit([about("jane", content="before")]).result(5)
+    erased = find(people)
+    destroy = keys.destroy
+
+    def dies(*arguments, **options):
+        destroy(*arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keys, "destroy", dies)
+        with pytest.raises(KeyboardInterrupt):
+            erase(engine, people)
+    if not apart:  # it was rolled back; another erasure of the same person ends, and this one is still to be ended
+        retention.erase(engine, people, erased, requested_by="dpo", now=r.NOW)
+    people.forget()
+    since = about("jane", content="since")
+    writer.commit([since]).result(5)
+    retention.resume(engine, people, now=r.NOW + IN_FLIGHT)
+    people.forget()
+    assert [each.content for each in store.artifacts(engine, people, decision_id=since.decision_id)] == ["since"]
+    assert count(engine) == 1
+    assert set(find(people).names) == set(erased.names)
+    keys.close()
+
+
+def test_two_erasures_of_one_person_at_once_both_end_and_tell_of_each_row_once(engine, database_url, writer, people):
+    signer = make_signer("test/log")
+    writer.commit([each for _ in range(150) for each in (about("jane"), told_of("jane"), about("tom"))]).result(20)
+    person = find(people)
+    together, reports = threading.Barrier(3), []
+
+    def run():
+        own = make_engine(database_url, lock_timeout=30)
+        ring = SubjectKeyRing(MASTER, MASTER, KeyStore(own, apart=False))
+        together.wait(30)
+        reports.append(retention.erase(own, ring, person, requested_by="dpo", now=r.NOW))
+        own.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(reports) == 3
+    assert (count(engine), count(engine, "audit_erased")) == (150, 150)
+    assert sum(each.counts["artifacts"] for each in reports) == 150
+    assert sum(each.counts["payloads"] for each in reports) == 150
+    events = tail(engine, people, 2_000)
+    assert sum(each.payload["count"] for each in events if each.type == "erasure.completed") == 150
+    sign_head(engine, [signer], now=r.NOW)
+    report = verify(engine, [signer.verifier], origin="test/log", keyring=people, now=r.NOW)
+    assert (report.status, report.problems) == (Status.OK, [])
 
 
 def test_the_log_holds_no_id_of_the_person(engine, writer, people):

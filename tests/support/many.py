@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, text
+from datetime import datetime
+
+from sqlalchemy import Engine, insert, text
+
+from aiguard.store import VaultEntry
 
 _POSTGRESQL = """
 INSERT INTO aiguard_artifacts (
@@ -39,3 +43,18 @@ def keep_many(engine: Engine, *, expired: int, staying: int, size: int = 24, run
     with engine.begin() as connection:
         values = {"run": f"{run}x", "expired": expired, "total": expired + staying, "size": size}
         connection.execute(text(statement), values)
+
+
+def keep_values(engine: Engine, count: int, expires_at: datetime, *, subject: str = "A") -> None:
+    """Values of tokens that nobody can open, of as many conversations."""
+    with engine.begin() as connection:
+        connection.execute(
+            insert(VaultEntry),
+            [
+                {
+                    "vault": f"vault{number}", "code": f"CODE{number}", "type": "EMAIL_ADDRESS", "tenant": "", "actor": subject,
+                    "subject": subject, "decision_id": "agd", "created_at": expires_at, "expires_at": expires_at, "sealed": b"A",
+                }
+                for number in range(count)
+            ],
+        )  # fmt: skip

@@ -14,12 +14,13 @@ from datetime import datetime
 from typing import Final, cast
 
 from sqlalchemy import Connection, String, Table, delete, insert, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.audit.tables import AuditEvent, AuditPayload, append
 from aiguard.db.base import PREFIX, Base, LeafIndex
 from aiguard.db.mapping import Sealing
-from aiguard.types import AuditRecord
+from aiguard.types import AuditRecord, new_id
 
 BATCH: Final = 500
 """Payloads of one tombstone: their ranges fit into its payload however scattered they are."""
@@ -42,30 +43,32 @@ _ERASED: Final = cast("Table", AuditErased.__table__)
 _PAYLOADS: Final = cast("Table", AuditPayload.__table__)
 
 
-def payloads_about(connection: Connection, subjects: Sequence[str], *, limit: int = BATCH) -> list[int]:
-    """Positions of the first ``limit`` events about one of ``subjects`` whose payload is still there.
+def payloads_about(
+    connection: Connection, subjects: Sequence[str], *, after: int = -1, limit: int = BATCH
+) -> list[int]:
+    """Positions of the first ``limit`` events behind ``after`` about one of ``subjects`` whose payload is still there.
 
     ``subjects`` are pseudonyms as events carry them.
     """
     query = (
         select(AuditPayload.seq)
         .join(AuditEvent, AuditEvent.seq == AuditPayload.seq)
-        .where(AuditEvent.subject.in_(list(subjects)), AuditEvent.type != TOMBSTONE)
-        .order_by(AuditPayload.seq)
+        .where(AuditEvent.subject.in_(list(subjects)), AuditEvent.type != TOMBSTONE, AuditEvent.seq > after)
+        .order_by(AuditEvent.seq)
         .limit(limit)
     )
     return [int(seq) for seq in connection.execute(query).scalars()]
 
 
-def payloads_before(connection: Connection, moment: datetime, *, limit: int = BATCH) -> list[int]:
-    """Positions of the first ``limit`` events older than ``moment`` whose payload is still there.
+def payloads_before(connection: Connection, moment: datetime, *, after: int = -1, limit: int = BATCH) -> list[int]:
+    """Positions of the first ``limit`` events behind ``after`` and older than ``moment`` whose payload is still there.
 
     Tombstones keep theirs: what the verifier believes is in them.
     """
     query = (
         select(AuditPayload.seq)
         .join(AuditEvent, AuditEvent.seq == AuditPayload.seq)
-        .where(AuditEvent.at < moment, AuditEvent.type != TOMBSTONE)
+        .where(AuditEvent.at < moment, AuditEvent.type != TOMBSTONE, AuditPayload.seq > after)
         .order_by(AuditPayload.seq)
         .limit(limit)
     )
@@ -75,7 +78,7 @@ def payloads_before(connection: Connection, moment: datetime, *, limit: int = BA
 def erase_payloads(
     connection: Connection, positions: Sequence[int], sealing: Sealing, *, decision_id: str, at: datetime
 ) -> int:
-    """Delete the payloads of at most :data:`BATCH` events, and append the tombstone; how many there were.
+    """Delete the payloads of at most :data:`BATCH` events, and append the tombstone; how many there were that nobody else deletes.
 
     Args:
         connection: from :func:`aiguard.db.writing`; what it does stands or falls with the caller's transaction.
@@ -90,16 +93,30 @@ def erase_payloads(
     erased = sorted(int(seq) for seq in connection.execute(there).scalars())
     if not erased:
         return 0
+    id = new_id("evt")
+    erased = _claimed(connection, erased, id)
+    if not erased:
+        return 0
     tombstone = AuditRecord(
+        id=id,
         type=TOMBSTONE,
         decision_id=decision_id,
         payload={"count": len(erased), "events": [list(each) for each in ranges(erased)]},
         at=at,
     )
-    connection.execute(insert(_ERASED), [{"seq": seq, "tombstone": tombstone.id} for seq in erased])
     connection.execute(delete(_PAYLOADS).where(_PAYLOADS.c.seq.in_(erased)))
     append(connection, [tombstone], sealing)
     return len(erased)
+
+
+def _claimed(connection: Connection, positions: Sequence[int], tombstone: str) -> list[int]:
+    """Say which tombstone tells of these, in order; those of which another transaction's has told meanwhile are left out."""
+    rows = [{"seq": seq, "tombstone": tombstone} for seq in positions]
+    if connection.dialect.name != "postgresql":  # one writes at a time
+        connection.execute(insert(_ERASED), rows)
+        return list(positions)
+    ours = postgresql.insert(_ERASED).values(rows).on_conflict_do_nothing().returning(_ERASED.c.seq)
+    return sorted(int(seq) for seq in connection.execute(ours).scalars())
 
 
 def ranges(positions: Iterable[int]) -> list[tuple[int, int]]:

@@ -40,6 +40,7 @@ from aiguard.retention.planning import plan
 from aiguard.retention.pruning import prune
 from aiguard.retention.recompute import recompute
 from aiguard.retention.removal import Gone
+from aiguard.retention.turns import PRUNED, Turns
 from aiguard.store import SubjectKeyRing, VaultEntry
 from aiguard.store.tables import Artifact, artifact_aad
 from aiguard.types import AuditRecord, Clock, new_id, utc_now
@@ -242,23 +243,26 @@ def prune_vault(
 ) -> int:
     """Delete values of tokens whose time is over, in batches with evidence; how many."""
     key = (_VAULT.c.vault, _VAULT.c.code)
+    turns = Turns(engine, most=BATCH)
     total = 0
     while True:
         try:
-            with writing(engine) as connection:
-                ripe = select(*key).where(_VAULT.c.expires_at <= now).order_by(_VAULT.c.expires_at).limit(BATCH)
+            with turns.turn() as turn:
+                ripe = select(*key).where(_VAULT.c.expires_at <= now).order_by(_VAULT.c.expires_at).limit(turns.rows)
                 ripe = ripe.with_for_update(skip_locked=True)
-                gone = connection.execute(delete(_VAULT).where(tuple_(*key).in_(ripe)).returning(*key)).all()
+                gone = turn.connection.execute(delete(_VAULT).where(tuple_(*key).in_(ripe)).returning(*key)).all()
                 if not gone:
                     return total
+                turn.did(len(gone))
                 root = ids_root(f"{vault}/{code}" for vault, code in gone)
                 payload = {"count": len(gone), "table": _VAULT.name, "ids_root": root, "cutoff": instant(now)}
-                _tell(connection, keyring, "store.pruned", run_id, payload, now)
+                _tell(turn.connection, keyring, PRUNED, run_id, payload, now)
         except SQLAlchemyError as error:
             raise as_store_error(error, "deleted by this batch") from None
         total += len(gone)
         if beat is not None:
             beat(len(gone))
+        turns.rest()
 
 
 def _beat(engine: Engine, run: ledger.Run, clock: Clock, between: Callable[[], None] | None) -> Callable[[int], None]:

@@ -48,6 +48,7 @@ from aiguard.retention.holds import is_held, latch
 from aiguard.retention.payloads import erase_payloads_of
 from aiguard.retention.people import Person
 from aiguard.retention.tables import ERASURES, HOLDS
+from aiguard.retention.turns import PRUNED, Turns
 from aiguard.store import KeyStore, SubjectKeyRing, VaultEntry
 from aiguard.store.datakeys import CACHE_SECONDS
 from aiguard.store.tables import Artifact
@@ -123,6 +124,7 @@ def erase(
         "names": {
             "names": dict(person.names),
             "lookups": dict(person.lookups),
+            "keys": dict(person.keys),
             "backups": asdict(backups or Backups()),
         },
         "state": "pending",
@@ -230,11 +232,14 @@ def _destroy(engine: Engine, keyring: SubjectKeyRing, row: Mapping[str, Any], no
                 _tell(connection, keyring, "subject.erasure_held", id, payload, now)
             values: dict[str, Any] = {"state": "held", "counts": {**row["counts"], "held": held}}
         else:
-            found = key_store.destroy(list(lookups.values()), None if key_store.apart else connection)
+            ids = row["names"].get("keys") or {}
+            only = [bytes.fromhex(each) for each in ids.values()] if ids else None  # none were noted by older versions
+            within = None if key_store.apart else connection
+            found = key_store.destroy(list(lookups.values()), within, only=only)
             # In a store apart they go before this transaction is committed: a run that died in between has taken them.
             destroyed = max(found, len(row["names"]["names"]))
             counts = {name: count for name, count in row["counts"].items() if name != "held"}
-            rest = {name: value for name, value in row["names"].items() if name != "lookups"}
+            rest = {name: value for name, value in row["names"].items() if name not in ("lookups", "keys")}
             values = {"state": "pending", "names": rest, "counts": {**counts, "keys": destroyed}}
             told: dict[str, Any] = {"keys": destroyed, "key_store": "apart" if key_store.apart else "shared"}
             _tell(connection, keyring, "subject.erased", id, told, now)
@@ -265,19 +270,25 @@ def _delete(
 ) -> int:
     """Delete rows in batches, each with its evidence; how many."""
     key = tuple(table.primary_key.columns)
+    turns = Turns(engine, most=BATCH)
     total = 0
     while True:
-        with _told("deleted"), writing(engine) as connection:
+        with _told("deleted"), turns.turn() as turn:
             if table is _ARTIFACTS:
-                latch(connection, alone=False)
-            some = select(*key).where(which).limit(BATCH)
-            gone = connection.execute(delete(table).where(tuple_(*key).in_(some)).returning(*key)).all()
+                latch(turn.connection, alone=False)
+            some = (
+                select(*key).where(which).limit(turns.rows).with_for_update()
+            )  # those that another deletes are gone then
+            gone = turn.connection.execute(delete(table).where(tuple_(*key).in_(some)).returning(*key)).all()
             if not gone:
                 return total
+            turn.did(len(gone))
             ids = ["/".join(map(str, each)) for each in gone]
             payload = {"count": len(ids), "table": table.name, "ids_root": ids_root(ids), "reason": "erasure"}
-            _tell(connection, keyring, "store.pruned", id, payload, now)
+            _tell(turn.connection, keyring, PRUNED, id, payload, now)
         total += len(gone)
+        with _told("read"):
+            turns.rest()
 
 
 def _providers(engine: Engine, keyring: SubjectKeyRing, subject: str) -> list[str]:

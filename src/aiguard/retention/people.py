@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from aiguard.identity import named
-from aiguard.store import SubjectKeyRing
+from aiguard.store import DataKey, SubjectKeyRing
 from aiguard.types import Actor, KeyRing
 
 _KINDS: Final[tuple[Literal["user", "service"], ...]] = ("user", "service")
@@ -26,6 +26,8 @@ class Person:
     """``subject``, ``user``, ``service`` to the lookup."""
     names: Mapping[str, str]
     """The same to the name; what has no key is missing."""
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The same to the key's id, in hex. Whoever comes back after an erasure has the same lookups, and other keys."""
 
     @property
     def subject(self) -> str:
@@ -56,12 +58,19 @@ def find_person(keyring: SubjectKeyRing, id: str, *, tenant: str | None = None) 
     """
     lookups = lookups_of(keyring, id, tenant)
     keys = keyring.existing_keys(list(lookups.values()))
-    names = {role: keys[lookup].name for role, lookup in lookups.items() if lookup in keys}
-    return Person(lookups=lookups, names=names)
+    return _person(lookups, keys)
 
 
 def meet_person(keyring: SubjectKeyRing, id: str, *, tenant: str | None = None) -> Person:
     """Who ``id`` is, with keys made where there were none: for a hold that covers what is kept later."""
     lookups = lookups_of(keyring, id, tenant)
-    keys = keyring.subject_keys(list(lookups.values()))
-    return Person(lookups=lookups, names={role: keys[lookup].name for role, lookup in lookups.items()})
+    return _person(lookups, keyring.subject_keys(list(lookups.values())))
+
+
+def _person(lookups: Mapping[str, str], keys: Mapping[str, DataKey]) -> Person:
+    there = {role: keys[lookup] for role, lookup in lookups.items() if lookup in keys}
+    return Person(
+        lookups=lookups,
+        names={role: key.name for role, key in there.items()},
+        keys={role: key.id.hex() for role, key in there.items()},
+    )

@@ -6,8 +6,7 @@ of ids can later prove that they were among the deleted; the log itself holds no
 nothing: the next run goes on. Any number of runs may go at once, also on other machines: a row is deleted, and counted,
 once.
 
-A run watches what its batches take and whether others write to the log, and keeps out of their way (``pace``). The rows are
-deleted before the event is appended, so that the log's lock is held for the shortest time.
+A run keeps out of the way of those who write (``turns``). The rows are deleted before the event is appended, so that the log's lock is held for the shortest time.
 
 What ends by ``crypto-shred`` loses its key as well (``shredding``), and of what ends by ``anonymise`` a count stays (``removal``).
 
@@ -25,21 +24,22 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import Engine, Table, bindparam, func, select
+from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from aiguard.audit import AuditEvent, append
+from aiguard.audit import append
 from aiguard.audit.tables import insert_rows, prepare
 from aiguard.db.engine import reading, writing
 from aiguard.db.failures import as_store_error
 from aiguard.db.mapping import Row, Sealing
-from aiguard.db.wal import begin_anew, checkpoint, ease, settle
+from aiguard.db.wal import checkpoint
 from aiguard.retention.evidence import ids_root, instant
 from aiguard.retention.holds import latch
-from aiguard.retention.pace import GAITS, LONG, PAUSE, Drain, Pace
+from aiguard.retention.pace import GAITS, PAUSE
 from aiguard.retention.planning import due, require_zone
 from aiguard.retention.removal import FromPostgresql, FromSqlite, Gone
 from aiguard.retention.shredding import Shredded, shred
+from aiguard.retention.turns import PRUNED, Turns
 from aiguard.store import SubjectKeyRing
 from aiguard.store.tables import Artifact
 from aiguard.types import AuditRecord, Clock, KeyRing, new_id, utc_now
@@ -116,7 +116,7 @@ def prune(
         now=now,
         rules=rules,
         id=new_id("prn"),
-        pace=Pace(gait=gait, most=size, pause=pause),
+        turns=Turns(engine, most=size, pause=pause, gait=gait),
         room=at_most,
         said_to=(progress, witness),
         clock=clock,
@@ -134,7 +134,7 @@ def prune(
         run_id=run.id,
         deleted=run.deleted,
         by_class=MappingProxyType(dict(run.by_class)),
-        batches=run.batches,
+        batches=run.turns.taken,
         erased=erased,
         left=left,
         hour_keys=shredded.keys,
@@ -150,22 +150,17 @@ class _Run:
     now: datetime
     rules: str | None
     id: str
-    pace: Pace
+    turns: Turns
     room: int | None
     said_to: tuple[Callable[[int], None] | None, Callable[[int, Gone], None] | None]
     clock: Clock
     rows: FromPostgresql | FromSqlite
-    drain: Drain = field(default_factory=Drain)
     deleted: int = 0
-    batches: int = 0
     by_class: Counter[str] = field(default_factory=Counter)
-    head: int = -1
-    """Where the log ended before the run, and after each batch."""
 
     def through(self) -> None:
         """From the oldest row to ``now``, and again from the oldest while there are rows that others had locked."""
-        with reading(self.engine) as connection:
-            self.head = connection.execute(_HEAD).scalar_one()
+        self.turns.begin()
         for _ in range(PASSES):
             self.rows.again()
             while not self.rows.over and self.deleted != self.room:
@@ -177,54 +172,26 @@ class _Run:
     def batch(self) -> None:
         """Delete one batch with its event, if there is one."""
         room = None if self.room is None else self.room - self.deleted
-        size = self.pace.rows if room is None else min(self.pace.rows, room)
+        size = self.turns.rows if room is None else min(self.turns.rows, room)
         foreseen = self.rows.foresee(size, room)
         if self.rows.over:
             return
         told = None if foreseen is None else self._told(foreseen)
-        # The first commit waits for the disk, which then knows of the log's file as well.
-        with writing(self.engine, late=self.batches > 0) as connection:
-            started = time.monotonic()
-            latch(connection, alone=False)
-            gone = self.rows.take(connection, size)
+        with self.turns.turn() as turn:
+            latch(turn.connection, alone=False)
+            gone = self.rows.take(turn.connection, size)
             if gone is None:
                 return
-            worked = time.monotonic() - started
-            insert_rows(connection, [told if told is not None and gone is foreseen else self._told(gone)])
-            head = connection.execute(_HEAD).scalar_one()
-        if self.engine.dialect.name == "sqlite":  # others waited for all of it
-            worked = time.monotonic() - started
-        self.settle()
-        took = time.monotonic() - started
-        self.batches += 1
+            turn.did(len(gone.ids))
+            insert_rows(turn.connection, [told if told is not None and gone is foreseen else self._told(gone)])
         self.deleted += len(gone.ids)
         self.by_class.update(gone.classes)
         progress, witness = self.said_to
         if witness is not None:
-            witness(self.batches, gone)
+            witness(self.turns.taken, gone)
         if progress is not None:
             progress(len(gone.ids))
-        self.yield_to(head, len(gone.ids), worked, took)
-
-    def settle(self) -> None:
-        """Wait until the disk has the last batch. Beside others the write-ahead log is moved into the file, which comes to the same."""
-        if not self.pace.beside_others or not (found := ease(self.engine)).all:
-            settle(self.engine)
-            return
-        if found.pages >= LONG:
-            ease(self.engine)  # what came meanwhile: few pages, and often nobody commits now
-        if self.drain.stuck(found.pages):
-            begin_anew(self.engine)
-
-    def yield_to(self, head: int, deleted: int, worked: float, took: float) -> None:
-        """Rest, by what others wrote to the log since the last batch. Another run is nobody to keep a distance from: two would both crawl."""
-        others = head - self.head - 1
-        if others > 0:
-            with reading(self.engine) as connection:
-                others -= connection.execute(_OF_RUNS, {"after": self.head, "until": head}).scalar_one()
-        self.head = head
-        rest = self.pace.after(now=time.monotonic(), deleted=deleted, others=others, worked=worked, took=took)
-        time.sleep(rest)
+        self.turns.rest()
 
     def left(self) -> int:
         """How many rows are due now, counted up to :data:`COUNTED`."""
@@ -243,7 +210,7 @@ class _Run:
         payload = {
             "count": self.deleted,
             "classes": dict(sorted(self.by_class.items())),
-            "batches": self.batches,
+            "batches": self.turns.taken,
             "cutoff": instant(self.now),
             **({"left": left} if left else {}),
             **({"hour_keys": shredded.keys, "hour_keys_needed": shredded.needed} if shredded != Shredded() else {}),
@@ -253,16 +220,10 @@ class _Run:
 
     def _told(self, gone: Gone) -> Row:
         """The event of the next batch, as a row that lacks only its position."""
-        return prepare(self._event("store.pruned", _said(gone, self.batches + 1, self.now)), self.sealing)
+        return prepare(self._event(PRUNED, _said(gone, self.turns.taken + 1, self.now)), self.sealing)
 
     def _event(self, type: str, payload: dict[str, Any]) -> AuditRecord:
         return AuditRecord(type=type, decision_id=self.id, resource="retention", payload=payload, at=self.clock())
-
-
-_HEAD: Final = select(func.coalesce(func.max(AuditEvent.seq), -1))
-_OF_RUNS: Final = select(func.count()).where(
-    AuditEvent.seq > bindparam("after"), AuditEvent.seq < bindparam("until"), AuditEvent.type == "store.pruned"
-)
 
 
 def _said(gone: Gone, batch: int, now: datetime) -> dict[str, Any]:

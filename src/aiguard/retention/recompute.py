@@ -27,6 +27,7 @@ from aiguard.policy import Policy
 from aiguard.retention.holds import latch
 from aiguard.retention.shredding import missing
 from aiguard.retention.tables import ERASURES
+from aiguard.retention.turns import Turns
 from aiguard.store import DataKey, KeyDestroyed, SubjectKeyRing
 from aiguard.store.tables import Artifact, artifact_aad
 from aiguard.types import AuditRecord, KeyRing, Sensitivity, hour_key, new_id
@@ -82,14 +83,16 @@ def recompute(
     }
     try:
         others = _others(engine, policy.retention_hash)
-        while others and (rows := _outdated(engine, others, after)):
-            step = _step(engine, keyring, policy, rows, tenants)
+        turns = Turns(engine, most=BATCH)
+        while others and (rows := _outdated(engine, others, after, turns.rows)):
+            step = _step(engine, keyring, policy, rows, tenants, turns)
             changed, uncovered, unreadable = (
                 changed + step.changed, uncovered + step.uncovered, unreadable + step.unreadable,
             )  # fmt: skip
             after = rows[-1]["id"]
             if progress is not None:
                 progress(len(rows))
+            turns.rest()
         if changed:
             with writing(engine) as connection:
                 _tell(connection, keyring, policy, run_id, now, changed, uncovered, unreadable)
@@ -110,15 +113,20 @@ def _others(engine: Engine, hash: str) -> list[str]:
     return [each for each in found if each != hash]
 
 
-def _outdated(engine: Engine, others: Sequence[str], after: str) -> list[dict[str, Any]]:
+def _outdated(engine: Engine, others: Sequence[str], after: str, limit: int) -> list[dict[str, Any]]:
     c = _ARTIFACTS.c
-    query = select(_ARTIFACTS).where(c.id > after, c.retention_hash.in_(others)).order_by(c.id).limit(BATCH)
+    query = select(_ARTIFACTS).where(c.id > after, c.retention_hash.in_(others)).order_by(c.id).limit(limit)
     with reading(engine) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _step(
-    engine: Engine, keyring: KeyRing, policy: Policy, rows: Sequence[Mapping[str, Any]], tenants: Mapping[str, str]
+    engine: Engine,
+    keyring: KeyRing,
+    policy: Policy,
+    rows: Sequence[Mapping[str, Any]],
+    tenants: Mapping[str, str],
+    turns: Turns,
 ) -> Recomputed:
     """One transaction. It begins anew when a key of an hour was destroyed before it was committed."""
     while True:
@@ -147,7 +155,8 @@ def _step(
                 "name the application's key store here? Nothing was changed."
             )
         seen = [*unreadable, *(id for id, new in terms.items() if new is None)]
-        with writing(engine) as connection:
+        with turns.turn() as turn:
+            connection = turn.connection
             latch(connection, alone=False)
             if hours and missing(cast("SubjectKeyRing", keyring), hours, [key.id for key in hours.values()]):
                 cast("SubjectKeyRing", keyring).forget()
@@ -157,6 +166,7 @@ def _step(
             if seen:
                 looked_at = update(_ARTIFACTS).where(_ARTIFACTS.c.id.in_(seen))
                 connection.execute(looked_at.values(retention_hash=policy.retention_hash))
+            turn.did(len(rows))
         uncovered = len(seen) - len(unreadable)
         return Recomputed(run_id="", changed=len(changes), uncovered=uncovered, unreadable=len(unreadable))
 

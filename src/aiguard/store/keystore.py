@@ -144,9 +144,19 @@ class KeyStore:
         with _told("written"), writing(self.engine) as connection:
             connection.execute(insert(_KEYS).on_conflict_do_nothing(index_elements=["lookup"]), rows)
 
-    def destroy(self, lookups: Collection[str], connection: Connection | None = None) -> int:
-        """Delete these keys for good; how many there were. ``connection`` is one that writes to this store already."""
+    def destroy(
+        self, lookups: Collection[str], connection: Connection | None = None, *, only: Collection[bytes] | None = None
+    ) -> int:
+        """Delete these keys for good; how many there were.
+
+        Args:
+            lookups: whose.
+            connection: one that writes to this store already.
+            only: their ids. A key that somebody got under the same lookup since stays.
+        """
         statement = delete(_KEYS).where(_KEYS.c.lookup.in_(list(lookups)))
+        if only is not None:
+            statement = statement.where(_KEYS.c.key_id.in_(list(only)))
         if connection is not None:
             return connection.execute(statement).rowcount
         with _told("deleted"), writing(self.engine) as own:
