@@ -19,7 +19,7 @@ from aiguard.detect import default_detector
 from aiguard.detect.parts import detect_text
 from aiguard.errors import MalformedInput
 from aiguard.framing import SseEvent, SseReader
-from aiguard.middleware import channels
+from aiguard.middleware import channels, leaves
 from aiguard.middleware.live import EventStream, LineStream
 from aiguard.middleware.texts import TextStream
 from aiguard.redact import redact
@@ -278,6 +278,107 @@ def test_texts_of_several_choices_are_told_apart_by_their_numbers() -> None:
     out = scrubbed(events(piece(0, "to jane."), piece(1, "one two"), piece(0, "doe@example.com "), piece(1, " three ")))
     texts = [each["choices"][0]["delta"]["content"] for each in out]
     assert texts == ["to [REDACTED_EMAIL]", "one two", " ", " three "]
+
+
+@settings(max_examples=60)
+@given(cut(), cut(), st.randoms(use_true_random=False))
+@example(
+    ("", ["jane.", "doe@example.com ", "x"]), ("", ["4111 1111 ", "1111 1111 ", "y"]), random.Random(0)
+)  # fmt: skip
+def test_choices_are_told_apart_wherever_they_stand_in_their_event(
+    one: Any, two: Any, generator: random.Random
+) -> None:
+    waiting = [[clean(piece) for piece in each[1]] for each in (one, two)]
+    whole_texts = ["".join(pieces) for pieces in waiting]
+    sent = []
+    while any(waiting):
+        indexes = generator.sample(
+            [index for index in (0, 1) if waiting[index]], k=generator.randint(1, 2) if all(waiting) else 1
+        )
+        sent.append({"choices": [{"index": n, "delta": {"content": waiting[n].pop(0)}} for n in indexes]})
+    said = ["", ""]
+    for each in scrubbed(events(*sent)):
+        for choice in each["choices"]:
+            said[choice["index"]] += choice["delta"]["content"]
+    assert said == [whole(text) for text in whole_texts]
+
+
+@settings(max_examples=60)
+@given(cut(), st.integers(0, 2))
+@example(("", ["jane.", "doe@exam", "ple.com now"]), 0)
+def test_a_number_that_counts_tokens_tells_no_texts_apart(sample: Any, first: int) -> None:
+    pieces = [clean(piece) for piece in sample[1]]
+    sent = [{"index": number, "token": {"id": 7, "text": piece}} for number, piece in enumerate(pieces, first)]
+    assert "".join(each["token"]["text"] for each in scrubbed(events(*sent))) == whole("".join(pieces))
+
+
+@settings(max_examples=80)
+@given(
+    cut(st.sampled_from(["jane.doe@example.com", "5105 1051 0510 5100", JWT[:300]]).map("see {0} and so on, ".format)),
+    st.lists(st.integers(0, 3), min_size=1, max_size=40),
+    st.sampled_from([None, 0, 9]),
+)
+@example(("", ["see jane.", "doe@exam", "ple.com and so on, "]), [0, 1, 2], 0)
+def test_whatever_the_numbers_of_events_are_what_they_say_together_holds_no_value(
+    sample: Any, numbers: list[int], counted: int | None
+) -> None:
+    pieces = [clean(piece) for piece in sample[1]]
+    value = "".join(pieces).removeprefix("see ").removesuffix(" and so on, ")
+    sent = [
+        {"index": numbers[at % len(numbers)] if counted is None else at + counted, "delta": piece}
+        for at, piece in enumerate(pieces)
+    ]
+    said = "".join(each["delta"] for each in scrubbed(events(*sent)))
+    assert not any(value[at : at + 6] in said for at in range(len(value) - 10))
+
+
+def test_events_that_are_counted_are_held_for_a_round_at_most() -> None:
+    sent = [events({"index": number, "delta": f"word{number} and "}) for number in range(40)]
+    out = list(fed_one_by_one(sent))
+    assert not any(out[: leaves.MAX_ROUND])
+    assert [len(shown(each)) for each in out[leaves.MAX_ROUND + 1 :]] == [1] * (40 - leaves.MAX_ROUND - 1)
+    tokens = [events({"index": number, "token": {"text": f"word{number} and "}}) for number in range(3)]
+    assert [len(shown(each)) for each in fed_one_by_one(tokens)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_texts_that_the_number_of_their_event_may_tell_apart_are_read_in_both_ways(rounds: int) -> None:
+    first = [{"index": n, "delta": "some words, "} for _ in range(rounds) for n in (0, 1)]
+    cases = [
+        [{"index": 0, "delta": "jane."}, {"index": 1, "delta": "Hello, "}, {"index": 0, "delta": "doe@example.com, "}],
+        [{"index": 0, "delta": "jane."}, {"index": 1, "delta": "doe@example.com, "}, {"index": 0, "delta": "hello, "}],
+    ]
+    for case in cases:
+        out = scrubbed(events(*first, *case))
+        text = "".join(each["delta"] for each in out)
+        assert "jane" not in text
+        assert "doe@" not in text
+
+
+def test_a_value_that_only_one_way_of_reading_sees_is_blocked_too() -> None:
+    stream = EventStream(**{**options(), "rules": {"EMAIL_ADDRESS": Operator(name="block")}})
+    case = [{"index": n, "delta": text} for n, text in ((0, "4111 1111 jane."), (1, "x, "), (0, "doe@example.com, "))]
+    assert b"x" not in stream.feed(events(*case))
+    assert stream.finish() == b""
+    assert stream.blocked == ("EMAIL_ADDRESS",)
+
+
+def test_a_number_that_is_left_out_where_it_is_nought_changes_nothing() -> None:
+    for first, second in [({}, {"index": 0}), ({"index": 0}, {})]:
+        out = scrubbed(events({**first, "delta": "to jane."}, {**second, "delta": "doe@example.com now"}))
+        assert [each["delta"] for each in out] == ["to [REDACTED_EMAIL]", " now"]
+        sent = [
+            {"candidates": [{**number, "text": text}]}
+            for number, text in ((first, "jane."), (second, "doe@example.com"))
+        ]
+        assert [each["candidates"][0]["text"] for each in scrubbed(events(*sent))] == ["[REDACTED_EMAIL]", ""]
+
+
+def test_an_event_without_a_name_is_a_message() -> None:
+    data = b"data: to jane.\n\nevent: message\ndata: doe@example.com now\n\n"
+    assert through(EventStream(**options()), data, 7) == (
+        b"data: to [REDACTED_EMAIL]\n\nevent: message\ndata:  now\n\n"
+    )
 
 
 def test_a_rule_names_the_places_that_run_on_and_no_others_do() -> None:

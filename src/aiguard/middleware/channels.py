@@ -4,10 +4,14 @@ A *record* is a server-sent event or a line of JSON. Its texts are looked at by 
 once more together with what came before them in their *channel*. A record waits until every text of it is settled, and the records
 behind it wait with it, so that their order is kept and each keeps its own text: of a value that is cut over several records, the
 replacement stands where the value begins, and the rest of it is taken out of the records behind.
+
+Of some texts nobody says which text they go on with: a reader may go by the place where they stand or by a number beside it. Such
+a text has a channel for each way of reading. As long as both say the same, they share one, and part where they begin to differ.
 """
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,9 +35,9 @@ Pseudonym = Callable[[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A text that runs on in the channel ``key``. ``sure`` unless that is only a guess."""
+    """A text that runs on under each of ``keys``, which are ways to read it. ``sure`` unless that is only a guess."""
 
-    key: Hashable
+    keys: tuple[Hashable, ...]
     sure: bool = True
 
 
@@ -44,6 +48,18 @@ class _Segment(NamedTuple):
     channel: Channel
     start: int
     end: int
+
+
+class Cut(NamedTuple):
+    """Characters ``start`` to ``end`` of a segment that are not shown.
+
+    They are a ``value`` that may go on in later segments, with what was found in it, or (without findings) the rest of one that began before.
+    """
+
+    start: int
+    end: int
+    value: str = ""
+    findings: Sequence[Finding] = ()
 
 
 class _Record(NamedTuple):
@@ -85,6 +101,8 @@ class Channel:
     """One text that comes in segments. Offsets are characters from its beginning."""
 
     def __init__(self, detector: Detector) -> None:
+        self.keys: set[Hashable] = set()
+        """The ways of reading that have come to this very text so far."""
         self._scan = PartScan(detector)
         self._text = HeldText()  # from _base on: what no record has let go, and some of what one has
         self._base = 0
@@ -123,31 +141,42 @@ class Channel:
             if key not in self._found and rules.acts_on(finding):
                 self._found[key] = replace(finding, start=key[0], end=key[1])
 
-    def take(self, start: int, end: int, rules: Rules) -> str:
-        """The settled segment from ``start`` to ``end`` as it may be shown. Segments are taken in order, once."""
-        whole, base = str(self._text), self._base
-        if not self._found and start >= self._done:
-            text, self._done = whole[start - base : end - base], end
-            self._let_go(end)
-            return text
-        at = max(start, self._done)
-        pieces: list[str] = []
-        for first, last, group in self._clusters():
-            if first >= end:
-                break
-            if first < at:  # its beginning was replaced with what stood before
+    def fork(self) -> Channel:
+        """Another one of the same text so far, which goes on by itself."""
+        other = copy.copy(self)
+        other.part()
+        return other
+
+    def part(self) -> None:
+        """After a copy: share nothing that changes."""
+        self.keys = set()
+        self._scan = self._scan.fork()
+        self._text = self._text.copy()
+        self._found = dict(self._found)
+
+    def take(self, start: int, end: int) -> list[Cut]:
+        """What is not shown of the settled segment from ``start`` to ``end``. Segments are taken in order, once."""
+        cuts: list[Cut] = []
+        at = max(start, min(self._done, end))
+        if at > start:
+            cuts.append(Cut(0, at - start))
+        if self._found:
+            at = max(at, self._done)
+            whole, base = str(self._text), self._base
+            for first, last, group in self._clusters():
+                if first >= end:
+                    break
+                if first < at:  # its beginning was replaced with what stood before
+                    if at < min(last, end):
+                        cuts.append(Cut(at - start, min(last, end) - start))
+                else:
+                    inside = [replace(one, start=one.start - first, end=one.end - first) for one in group]
+                    cuts.append(Cut(first - start, min(last, end) - start, whole[first - base : last - base], inside))
                 at = max(at, last)
-                continue
-            value = whole[first - base : last - base]
-            inside = [replace(one, start=one.start - first, end=one.end - first) for one in group]
-            pieces += (whole[at - base : first - base], rules.redact(value, inside))
-            at = last
-        if at < end:
-            pieces.append(whole[at - base : end - base])
+            self._found = {key: one for key, one in self._found.items() if one.end > end}
         self._done = max(at, end)
         self._let_go(end)
-        self._found = {key: one for key, one in self._found.items() if one.end > end}
-        return "".join(pieces)
+        return cuts
 
     def _let_go(self, end: int) -> None:
         """Drop what stands before ``end``, once it is half of the text: many segments may be taken of a long one."""
@@ -205,30 +234,33 @@ class Queue:
         """A record: its texts, what each holds by itself, which of them run on, and how it is written."""
         shown = list(texts)
         waiting: list[_Segment] = []
+        self._records.append(_Record(shown, waiting, write, size))
         for at, run in enumerate(runs):
             text, found = texts[at], findings[at]
             if run is None or not text:
                 if found:
                     shown[at] = self.rules.redact(text, [one for one in found if self.rules.acts_on(one)])
                 continue
-            channel = self._channel(run.key)
-            try:
-                start, end = channel.add(text, found, self.rules)
-            except HeldTooLong as error:
-                raise BodyTooLarge(str(error)) from None
-            waiting.append(_Segment(at, channel, start, end))
-            if not run.sure and channel.held > MAX_GUESS:
-                self.end(run.key)
+            for channel in self._channels_of(run.keys):
+                try:
+                    start, end = channel.add(text, found, self.rules)
+                except HeldTooLong as error:
+                    raise BodyTooLarge(str(error)) from None
+                waiting.append(_Segment(at, channel, start, end))
+                if not run.sure and channel.held > MAX_GUESS:
+                    for key in tuple(channel.keys):
+                        self.end(key)
         self._held += size
         if self._held > self._max:
             raise BodyTooLarge(f"more than {self._max} bytes of a stream would have to be held, so it ends here")
-        self._records.append(_Record(shown, waiting, write, size))
 
     def end(self, key: Hashable) -> None:
         """The text of that channel ends here; another may begin."""
         channel = self._channels.pop(key, None)
         if channel is not None:
-            channel.finish(self.rules)
+            channel.keys.discard(key)
+            if not channel.keys:
+                channel.finish(self.rules)
 
     def end_all(self) -> None:
         """Every text ends here."""
@@ -244,18 +276,64 @@ class Queue:
                 break
             self._records.popleft()
             self._held -= record.size
-            for segment in record.waiting:
-                record.texts[segment.at] = segment.channel.take(segment.start, segment.end, self.rules)
+            self._show(record)
             out.append(record.write(record.texts))
             if self.rules.blocked:
                 return b""
         return b"" if self.rules.blocked else b"".join(out)
 
-    def _channel(self, key: Hashable) -> Channel:
-        channel = self._channels.get(key)
-        if channel is None:
-            if len(self._channels) >= MAX_CHANNELS:
-                self.end(next(iter(self._channels)))
-            channel = self._channels[key] = Channel(self._detector)
-        self._channels.move_to_end(key)
-        return channel
+    def _show(self, record: _Record) -> None:
+        """Put the record's waiting texts as they may be shown, whichever way they are read."""
+        cuts: dict[int, list[Cut]] = {}
+        for segment in record.waiting:
+            if found := segment.channel.take(segment.start, segment.end):
+                cuts.setdefault(segment.at, []).extend(found)
+        for at, found in cuts.items():
+            record.texts[at] = self._without(record.texts[at], found)
+
+    def _without(self, text: str, cuts: Sequence[Cut]) -> str:
+        """``text`` with its cuts made. Where they overlap they are one, and the first of them says what stands there."""
+        pieces: list[str] = []
+        done = 0
+        made: list[Cut] = []
+        for cut in sorted(cuts, key=lambda each: (each.start, -each.end, bool(each.findings))):
+            if cut.start >= done:
+                made = []
+            if cut in made:
+                continue  # found in both readings
+            put = self.rules.redact(cut.value, cut.findings) if cut.findings else ""
+            if not made:
+                pieces += (text[done : cut.start], put)
+            made.append(cut)
+            done = max(done, cut.end)
+        return "".join((*pieces, text[done:]))
+
+    def _channels_of(self, keys: Sequence[Hashable]) -> list[Channel]:
+        """The channels of a text that is read in the ways ``keys``, and of no other texts."""
+        for key in keys:
+            if key in self._channels:
+                self._channels.move_to_end(key)
+        known = [self._channels.get(key) for key in keys]
+        if len(keys) > 1 or known[0] is None or len(known[0].keys) > 1:
+            for shared in {id(each): each for each in known if each is not None and not each.keys <= {*keys}}.values():
+                self._part(shared, keys)
+            fresh: Channel | None = None
+            for key in keys:
+                if key not in self._channels:
+                    if len(self._channels) >= MAX_CHANNELS:
+                        self.end(next(iter(self._channels)))
+                    fresh = Channel(self._detector) if fresh is None else fresh
+                    fresh.keys.add(key)
+                    self._channels[key] = fresh
+        return list({id(each): each for each in map(self._channels.__getitem__, keys)}.values())
+
+    def _part(self, shared: Channel, keys: Sequence[Hashable]) -> None:
+        """Let the readings ``keys`` of a text go on by themselves, since the others do not go on with them."""
+        own = shared.fork()
+        for key in keys:
+            if self._channels.get(key) is shared:
+                shared.keys.discard(key)
+                own.keys.add(key)
+                self._channels[key] = own
+        for record in self._records:
+            record.waiting.extend([one._replace(channel=own) for one in record.waiting if one.channel is shared])

@@ -172,7 +172,7 @@ class EventStream(_Records):
             else:
                 self._document(
                     document,
-                    event.event,
+                    _kind(event),
                     beside,
                     lambda body, shown: _put(event.with_data(body.decode("utf-8")), shown),
                     size,
@@ -192,7 +192,7 @@ class EventStream(_Records):
         runs = self._runs_on and data.strip() != DONE
         found = [(), *self._texts(beside)] if runs else self._texts([text, *beside])
         self._queue.add(
-            [text, *beside], found, [Run((event.event,)) if runs else None, *([None] * len(beside))], write, size
+            [text, *beside], found, [Run(((_kind(event),),)) if runs else None, *([None] * len(beside))], write, size
         )
 
     def _apart(self, event: SseEvent, beside: Sequence[str]) -> bytes:
@@ -235,6 +235,11 @@ class LineStream(_Records):
             self._document(document, "", (), lambda body, _: body + b"\n", size)
             out.append(self._queue.taken())
         return b"" if self._queue.rules.blocked else b"".join(out)
+
+
+def _kind(event: SseEvent) -> str:
+    """The name under which clients hear of it: an event that has none is a ``message``."""
+    return event.event or "message"
 
 
 def _unquoted(data: str) -> str | None:
