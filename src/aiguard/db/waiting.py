@@ -11,13 +11,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from concurrent.futures import InvalidStateError
+from dataclasses import dataclass
 from typing import Final
 
 from aiguard.db.mapping import Row
+from aiguard.db.receipt import Chain, Receipt, Sleeper
 from aiguard.errors import StoreError
 from aiguard.types import Record
+
+WAKING: Final = 0.005
+"""Seconds in which those who have an answer wake one another; after that the line wakes them."""
 
 GATHER_SHARE: Final = 0.5
 GATHER_LIMIT: Final = 0.005
@@ -32,16 +36,9 @@ class Item:
     size: int
     deadline: float
     """By :func:`time.monotonic`. Items come in this order, give or take what a thread is held up on its way."""
+    future: Receipt
     rows: Sequence[tuple[type, Row]] = ()
     """What the records became, once the writer has come to them."""
-    future: Future[None] = field(default_factory=Future)
-
-    def succeed(self) -> None:
-        """Tell that the records are kept."""
-        try:  # noqa: SIM105 - done for every record, and `suppress` takes as long as answering does
-            self.future.set_result(None)
-        except InvalidStateError:  # the watch gave up on it
-            pass
 
     def fail(self, error: StoreError) -> None:
         """Tell that they are not, or that it is not known."""
@@ -60,6 +57,8 @@ class Line:
     def __init__(self, *, limit: int, batch: int) -> None:
         self.waiting = 0
         """Records that wait."""
+        self.chain = Chain()
+        """Wakes whoever has an answer."""
         self._limit = limit
         self._batch = batch
         self._lock = threading.Lock()
@@ -91,13 +90,25 @@ class Line:
         """
         with self._lock:
             while not self._items and not self._closed:
-                self._changed.wait()
+                if not self._changed.wait(WAKING if self.chain else None):
+                    self.chain.rest()
             if not self._items:
                 return None
             self._gather()
+            self.chain.rest()
             late = self._late(time.monotonic())
             self._running = self._pop()
             return self._running, late
+
+    def kept(self, items: Sequence[Item]) -> None:
+        """Tell those whose items these are that the records are kept."""
+        sleepers: list[Sleeper] = []
+        for item in items:
+            try:  # noqa: SIM105 - done for every record, and `suppress` takes as long as answering does
+                sleepers += item.future.finish(None)
+            except InvalidStateError:  # the watch gave up on it
+                pass
+        self.chain.wake(sleepers)
 
     def answered(self, began: float) -> None:
         """The transaction of what was taken is over; it began at that time (:func:`time.monotonic`)."""

@@ -31,6 +31,7 @@ from sqlalchemy import Engine
 from aiguard.db.engine import writing
 from aiguard.db.failures import as_store_error, unavailable
 from aiguard.db.mapping import Mapper, Row, Sealing, people_of
+from aiguard.db.receipt import Receipt
 from aiguard.db.waiting import Item, Line
 from aiguard.errors import StoreError, StoreUnavailable
 from aiguard.types import KeyRing, Record, SubjectKey, SubjectKeys, new_id
@@ -107,7 +108,7 @@ class Writer:
         it before its transaction begins withdraws the records.
         """
         kept = tuple(records)
-        item = Item(records=kept, size=len(kept), deadline=time.monotonic() + self._timeout)
+        item = Item(kept, len(kept), time.monotonic() + self._timeout, Receipt(self._line.chain))
         if not kept:
             item.future.set_result(None)
             return item.future
@@ -204,8 +205,7 @@ class Writer:
                     item.fail(as_store_error(error))
                 return
         else:
-            for item in batch:
-                item.succeed()
+            self._line.kept(batch)
             return
         self._write_one_by_one(batch)
 
@@ -271,7 +271,7 @@ class Writer:
                 if len(refused) > 1:
                     return
             else:
-                item.succeed()
+                self._line.kept([item])
 
     def _transaction(self, rows: Sequence[tuple[type, Row]]) -> None:
         grouped: dict[type, list[Row]] = {}
