@@ -120,15 +120,17 @@ def rewrap(*, as_data: bool) -> None:
             done = key_store.rewrap(ring.wrapper, progress=lambda count: progress.advance(task, count))
         left = {id: count for id, count in key_store.counts().items() if id != kek}
         scrubbed = key_store.scrub()
-        if done:
-            _tell(engine, ring, "keys.rewrapped", {"count": done, "key": f"key:{kek}"})
+        # Also when there was nothing to do: a run that was killed before it could tell is told of by the next.
+        wrapped = key_store.counts().get(kek, 0)
+        _tell(engine, ring, "keys.rewrapped", {"count": done, "wrapped": wrapped, "key": f"key:{kek}"})
     if as_data:
         out(json.dumps({"rewrapped": done, "left": sum(left.values()), "key": kek, "scrubbed": scrubbed}))
     else:
         out(f"{done} people's keys were wrapped anew with {kek}")
     if left:
         fail(
-            f"{sum(left.values())} keys are still wrapped with others; was the application started with an older key? run it again"
+            f"{sum(left.values())} keys are still wrapped with others: either the application was started with an older key (restart it and run this "
+            "again), or they do not open with the master keys at hand, or are damaged (`aiguard keys list` names keys that are missing)"
         )
     if not scrubbed:
         err("warning: the key store was being read, so its write-ahead log still holds old pages; run this again")

@@ -177,7 +177,7 @@ def wrapping_aad(lookup: str, key_id: bytes) -> bytes:
 def new_wrapped(lookup: str, wrapper: KeyWrapper, now: datetime) -> WrappedKey:
     """A new random key for a person."""
     key_id = os.urandom(KEY_ID_BYTES)
-    with _asking("wrap"):
+    with asking("wrap"):
         wrapped = wrapper.wrap(os.urandom(KEY_BYTES), aad=wrapping_aad(lookup, key_id))
     return WrappedKey(lookup=lookup, key_id=key_id, wrapped=wrapped, kek=wrapper.kek, created_at=now)
 
@@ -189,7 +189,7 @@ def unwrapped(row: WrappedKey, wrapper: KeyWrapper) -> DataKey:
         IntegrityError: it is not what was wrapped for that person, or the key-encryption key is missing.
         StoreUnavailable: a key management service of your own failed.
     """
-    with _asking("unwrap"):
+    with asking("unwrap"):
         key = wrapper.unwrap(row.wrapped, aad=wrapping_aad(row.lookup, row.key_id))
     if not isinstance(key, bytes) or len(key) != KEY_BYTES:
         raise IntegrityError("What the key-encryption key unwrapped is not a key.")
@@ -197,7 +197,7 @@ def unwrapped(row: WrappedKey, wrapper: KeyWrapper) -> DataKey:
 
 
 @contextmanager
-def _asking(doing: str) -> Iterator[None]:
+def asking(doing: str) -> Iterator[None]:
     """Whatever a wrapper of the application's own raises, the key is not there; its message may quote the request."""
     try:
         yield

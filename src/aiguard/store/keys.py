@@ -15,12 +15,13 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import glob
 import hmac
 import logging
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -251,34 +252,62 @@ def load_or_create_key_file(path: str | os.PathLike[str]) -> tuple[bytes, ...]:
 def append_key(path: Path) -> str:
     """Add a new key to a file of keys, one a line; its public id.
 
-    The file is written whole under another name, with the mode of the old one, and then put in its place.
+    The file is written whole under another name, with the mode of the old one, and then put in its place. Of two who do so at once none
+    takes the other's key out again, and the key outlives a power cut before anything can be sealed with it.
 
     Raises:
         SettingsError: the file cannot be read as keys, or not be replaced.
     """
     try:
-        content, status = path.read_bytes(), path.stat()
-        keys = [parse_key(line) for line in content.decode("ascii", "replace").split() if not line.startswith("#")]
-        key = os.urandom(KEY_BYTES)
-        ring = MasterKeyRing([*keys, key])
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content + (b"" if content.endswith(b"\n") else b"\n"))
-                file.write(base64.urlsafe_b64encode(key) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            if os.name == "posix":
-                os.chown(draft, status.st_uid, status.st_gid)
-            draft.chmod(status.st_mode & 0o777)
-            draft.replace(path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        with _alone(path.parent):
+            return _append_key(path)
     except OSError as error:
         raise SettingsError(f"The key file {path} cannot be replaced ({error.strerror}).") from None
+
+
+def _append_key(path: Path) -> str:
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):  # by whoever was killed in the middle
+        left.unlink(missing_ok=True)
+    content, status = path.read_bytes(), path.stat()
+    keys = [parse_key(line) for line in content.decode("ascii", "replace").split() if not line.startswith("#")]
+    key = os.urandom(KEY_BYTES)
+    ring = MasterKeyRing([*keys, key])
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.new")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content + (b"" if content.endswith(b"\n") else b"\n"))
+            file.write(base64.urlsafe_b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if os.name == "posix":
+            os.chown(draft, status.st_uid, status.st_gid)
+        draft.chmod(status.st_mode & 0o777)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
     return ring.kek
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let nobody else change files of keys in a folder meanwhile, and have the folder on disk at the end.
+
+    Where the system has no locks that end with their process, nothing.
+    """
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # pragma: no cover - not on POSIX
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _create_key_file(path: Path) -> None:
@@ -290,7 +319,7 @@ def _create_key_file(path: Path) -> None:
             file.write(base64.urlsafe_b64encode(os.urandom(KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):  # another process was first; its key counts
+        with _alone(path.parent), contextlib.suppress(FileExistsError):  # another process was first; its key counts
             os.link(draft, path)
     finally:
         draft.unlink()

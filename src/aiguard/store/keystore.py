@@ -22,13 +22,16 @@ from aiguard.db.base import PREFIX, Base, UtcTime
 from aiguard.db.engine import reading, schema_of, writing
 from aiguard.db.failures import as_store_error
 from aiguard.db.wal import checkpoint
-from aiguard.errors import SchemaRevisionError
-from aiguard.store.datakeys import KeyWrapper, WrappedKey, wrapping_aad
+from aiguard.errors import IntegrityError, SchemaRevisionError
+from aiguard.store.datakeys import KeyWrapper, WrappedKey, asking, wrapping_aad
 from aiguard.types import HOUR_KEYS
 
 BATCH: Final = 400
 """Keys of one statement: SQLite takes 999 parameters in the oldest version that is supported."""
 
+
+REWRAPPED: Final = 100
+"""Keys that are wrapped anew in one transaction."""
 
 IDENTITY: Final = "store/identity"
 """Under this lookup stands the key store's identity: a row without a key, whose key id is 16 random bytes."""
@@ -194,28 +197,45 @@ class KeyStore:
             return connection.execute(select(_KEYS.c.kek).where(A_KEY).limit(1)).first() is None
 
     def rewrap(self, wrapper: KeyWrapper, *, progress: Callable[[int], None] | None = None) -> int:
-        """Wrap every key with the newest key-encryption key; how many were not.
+        """Wrap every key with the newest key-encryption key; how many were not and are now.
 
         In small transactions, while the application runs; a run that is killed is taken up by the next. A key that is destroyed
-        meanwhile stays destroyed.
+        meanwhile stays destroyed, and one that does not open is passed over and stays as it is.
+
+        Raises:
+            StoreUnavailable: the database or a key management service cannot be used. What was wrapped stays wrapped.
         """
-        done = 0
-        while rows := self._outdated(wrapper.kek):
+        done, after = 0, ""
+        while rows := self._outdated(wrapper.kek, after):
+            after = rows[-1].lookup
+            # Before the transaction: a key management service takes its time, and others write.
+            new = [(row, wrapped) for row in rows if (wrapped := _rewrapped(row, wrapper)) is not None]
             with _told("written"), writing(self.engine) as connection:
-                for row in rows:
-                    aad = wrapping_aad(row.lookup, row.key_id)
-                    wrapped = wrapper.wrap(wrapper.unwrap(row.wrapped, aad=aad), aad=aad)
+                for row, wrapped in new:
                     same = update(_KEYS).where(_KEYS.c.key_id == row.key_id, _KEYS.c.kek == row.kek)
                     connection.execute(same.values(wrapped=wrapped, kek=wrapper.kek))
-            done += len(rows)
+            done += len(new)
             if progress is not None:
-                progress(len(rows))
+                progress(len(new))
         return done
 
-    def _outdated(self, kek: str) -> Sequence[WrappedKey]:
+    def _outdated(self, kek: str, after: str) -> Sequence[WrappedKey]:
+        query = select(_KEYS).where(_KEYS.c.kek != kek, A_KEY, _KEYS.c.lookup > after)
         with _told("read"), reading(self.engine) as connection:
-            rows = connection.execute(select(_KEYS).where(_KEYS.c.kek != kek, A_KEY).limit(BATCH)).mappings().all()
+            rows = connection.execute(query.order_by(_KEYS.c.lookup).limit(REWRAPPED)).mappings().all()
         return [WrappedKey(**row) for row in rows]
+
+
+def _rewrapped(row: WrappedKey, wrapper: KeyWrapper) -> bytes | None:
+    """The key of a row under the newest key-encryption key; None where it does not open."""
+    aad = wrapping_aad(row.lookup, row.key_id)
+    try:
+        with asking("unwrap"):
+            key = wrapper.unwrap(row.wrapped, aad=aad)
+    except IntegrityError:
+        return None
+    with asking("wrap"):
+        return wrapper.wrap(key, aad=aad)
 
 
 def _row(key: WrappedKey) -> dict[str, Any]:
