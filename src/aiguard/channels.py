@@ -26,7 +26,7 @@ from aiguard.providers.wire.shape import json_text, known, marked, read, where_f
 from aiguard.providers.wire.streams import Delta, Kind
 from aiguard.redact.vault import TOKEN_LITERAL, Vault
 from aiguard.refusing import enforce
-from aiguard.restoring import TOKEN_PREFIXES, restore, restores
+from aiguard.restoring import TOKEN_PREFIXES, beside, restore, restores
 from aiguard.seams import BlockScan, Run, merged
 from aiguard.types import Finding, Operator, Part, Reason, Stage
 
@@ -77,8 +77,8 @@ class Rules:
 
     def redact(self, text: str, found: Sequence[Finding], *, count: bool = True) -> str:
         """``text`` with its findings treated as the feature says; a type that is blocked ends the answer."""
-        own = [(f.start, f.end) for f in found if f.type == TOKEN_LITERAL]
-        spans = [f for f in found if f.type != TOKEN_LITERAL and not any(s <= f.start and f.end <= e for s, e in own)]
+        own = [f for f in found if f.type == TOKEN_LITERAL]
+        spans = beside((f for f in found if f.type != TOKEN_LITERAL), own)
         if not spans:
             return text
         done = redact.redact(text, spans, self.operators, vault=None, pseudonym=self.controls.pseudonym)

@@ -41,7 +41,7 @@ from aiguard.injection import Defence
 from aiguard.output import AnswerRules, LinkScan
 from aiguard.policy import Feature, Policy
 from aiguard.refusing import ControlError, control_failed, enforce, record_failure, refuse, store_failed
-from aiguard.restoring import TOKEN_PREFIXES, restore, restores
+from aiguard.restoring import TOKEN_PREFIXES, beside, restore, restores
 from aiguard.scan.incremental import begins_at_once
 from aiguard.trail import Refuse, Trail
 from aiguard.types import ArtifactRecord, Detector, Finding, Operator, Part, PartKind, Reason, Stage
@@ -170,7 +170,8 @@ def decide(controls: Controls, trail: Trail, access: Access | None, call: Call) 
         classify(controls, trail, findings)
         safe = redact_request(controls, trail, admitted, feature, request.parts, findings)
         defend(controls, trail, feature, request.parts)
-        limit = clear_to_send(controls, trail, feature, request)
+        sent = [part.text for part in request.parts] if trail.monitored else safe
+        limit = clear_to_send(controls, trail, feature, request, sent)
         payload = request.render([None] * len(safe) if trail.monitored else safe, max_output_tokens=limit)
         outgoing = Outgoing(access=admitted, feature=feature, request=request, payload=payload, keepable=safe)
         yield Commit(records=(*trail.tokens, trail.allowed()), after=admitted.recorded)
@@ -282,15 +283,18 @@ def defend(controls: Controls, trail: Trail, feature: Feature, parts: Sequence[P
         trail.flags.append(Reason(code="injection.flagged", detail=detail))
 
 
-def clear_to_send(controls: Controls, trail: Trail, feature: Feature, request: Request) -> int:
-    """Stage 5: an approved model, within the token limits. Returns the most tokens that the answer may have."""
+def clear_to_send(controls: Controls, trail: Trail, feature: Feature, request: Request, texts: Sequence[str]) -> int:
+    """Stage 5: an approved model, within the token limits. Returns the most tokens that the answer may have.
+
+    ``texts`` is what is sent: what stands for a value may be longer than the value.
+    """
     model = f"{trail.provider}:{request.model}"
     approved = feature.allows_model(model)
     trail.model = model if approved or controls.looks_clean(model) else "unlisted"
     if not approved:
         detail = f"the model {trail.model} is not one that the feature {feature.name} may call"
         enforce(trail, AccessDenied, Stage.SEND, [Reason(code="model.unlisted", detail=detail)])
-    bound = controls.count_tokens([part.text for part in request.parts])
+    bound = controls.count_tokens(texts)
     if type(bound) is not int or bound < 0:
         raise ControlError("count_tokens did not answer with a number of tokens")
     trail.input_bound = bound
@@ -356,7 +360,7 @@ def validate(
     links = LinkScan()
     for part, found in zip(parts, findings, strict=True):
         own = [t for t in vault.literals(part.text) if vault.restore(part.text[t.start : t.end]).count]
-        spans = [f for f in found if not any(t.start <= f.start and f.end <= t.end for t in own)]
+        spans = beside(found, own)
         text = part.text
         if spans:
             redacted = redact.redact(text, spans, rules, vault=None, pseudonym=controls.pseudonym)

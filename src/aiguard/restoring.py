@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from aiguard.errors import MalformedInput
@@ -11,10 +12,18 @@ from aiguard.policy import OutputRule
 from aiguard.redact import Vault
 from aiguard.redact.vault import TOKEN_PATTERN
 from aiguard.scan.closure import closure
-from aiguard.types import Part, PartKind
+from aiguard.scan.places import Within
+from aiguard.types import Finding, Part, PartKind
 
 TOKEN_PREFIXES: Final = (closure(TOKEN_PATTERN),)
 """What a token may begin with, so that a stream holds it back."""
+
+
+def beside(found: Iterable[Finding], tokens: Iterable[Finding]) -> list[Finding]:
+    """Those of ``found`` that do not lie within one of ``tokens``: what stands in a token of ours is no value."""
+    within = Within()
+    within.add((token.start, token.end, 0.0) for token in tokens)
+    return [finding for finding in found if not within.holds(finding.start, finding.end)]
 
 
 def restores(output: OutputRule, part: Part) -> bool:

@@ -136,6 +136,21 @@ def test_which_signatures_fired_is_on_record_and_not_told_to_whoever_tries() -> 
     assert "score" not in told
 
 
+def test_the_input_limit_holds_for_what_is_sent_and_not_for_what_was_said() -> None:
+    guard, recorder = make_guard(POLICY.replace('"tokenize"', '"replace"'))
+    model = Model()
+    said = " ".join(
+        f"u{number}@a.de" for number in range(300)
+    )  # below the limit of 4,000, and a "[REDACTED_EMAIL]" is longer
+    with pytest.raises(ContentBlocked) as caught:
+        call(guard, model, user(said))
+    assert caught.value.reasons[0].code == "tokens.input"
+    assert not model.received
+    call(guard, model, user("u1@a.de"))
+    sent = json.dumps(model.received[0][0])
+    assert recorder.events[-2].payload["input_tokens_bound"] >= len(sent.replace('"', ""))
+
+
 @pytest.mark.parametrize("role", ["tool", "assistant", "function", "nobody", ""])
 def test_text_of_every_role_but_the_developers_is_defended_against(role: str) -> None:
     guard, _ = make_guard()
