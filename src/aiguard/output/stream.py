@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Final
 
 from aiguard.output.links import LinkScan
 from aiguard.scan.closure import NotClosed, Tails, closure
+from aiguard.scan.held import HeldText
 from aiguard.scan.patterns import Pattern, compile_pattern
 from aiguard.scan.places import encode
+
+EAGER: Final = 2048
+"""Held characters that are looked at with every piece. Of more than that, an eighth must have come anew: a pattern without an end
+(``begin.*end``) may hold a whole answer, which is not looked at again for every word."""
 
 
 @lru_cache(maxsize=256)
@@ -32,7 +38,8 @@ class PatternGate:
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns: list[tuple[int, Pattern]] = [(at, compile_pattern(each)) for at, each in enumerate(patterns)]
         self._tails = _tails(tuple(patterns)) if patterns else None
-        self._held = ""
+        self._held = HeldText()
+        self._looked = 0  # characters of what is held that were looked at
         self.broken: int | None = None
         """The index of the pattern that was found; nothing comes out any more."""
 
@@ -50,20 +57,31 @@ class PatternGate:
         """What is let through now."""
         if not self._patterns:
             return text
-        self._held += text
-        if self.broken is not None or (self._tails is None and not last):
+        if self.broken is not None:
             return ""
+        self._held.add(text)
+        if not last and not self._due():
+            return ""
+        held = str(self._held)
         for number, pattern in self._patterns:
-            if pattern.found(self._held):
-                self.broken, self._held = number, ""
+            if pattern.found(held):
+                self.broken, self._held = number, HeldText()
                 return ""
-        cut = len(self._held)
-        if not last and self._tails is not None and self._held:
-            data = encode(self._held)
+        cut = len(held)
+        if not last and self._tails is not None and held:
+            data = encode(held)
             at = self._tails.start(data)
-            cut = at if len(data) == len(self._held) else len(data[:at].decode())
-        out, self._held = self._held[:cut], self._held[cut:]
+            cut = at if len(data) == len(held) else len(data[:at].decode())
+        out = self._held.take(cut)
+        self._looked = len(self._held)
         return out
+
+    def _due(self) -> bool:
+        """Whether what is held is looked at before the end, and now."""
+        if self._tails is None:
+            return False
+        size = len(self._held)
+        return size <= EAGER or 8 * (size - self._looked) >= self._looked
 
 
 class LinkAware:
