@@ -146,7 +146,7 @@ def rows_of(folders, name="data"):
 @pytest.mark.skipif(sys.platform != "linux", reason="open files are looked up in /proc")
 def test_nothing_of_an_erased_person_is_left_in_anything_that_is_written(guard, engine, folders, caplog):
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("sqlalchemy").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="sqlalchemy")
     temporary = Temporary()
     apart = guard.keys.store.engine
     for each in (engine, apart):
@@ -161,12 +161,12 @@ def test_nothing_of_an_erased_person_is_left_in_anything_that_is_written(guard, 
     before, _ = opened(engine, guard.keys)
     assert all(trace in before for trace in (*JANE.said.split(), *JANE.told.split(), JANE.mail, TOM.mail))
 
-    person = retention.find_person(guard.keys, JANE.id, tenant="acme")
+    known = retention.find_person(guard.keys, JANE.id, tenant="acme")
     with apart.connect() as connection:
         rows = connection.execute(text("SELECT lookup, wrapped FROM aiguard_data_keys")).all()
-    mine = [bytes(row.wrapped)[40:] for row in rows if row.lookup in person.lookups.values()]
-    assert len(mine) == len(person.names)
-    report = retention.erase(engine, guard.keys, person, requested_by="dpo", now=utc_now(), backups=Backups(keys=0))
+    mine = [bytes(row.wrapped)[40:] for row in rows if row.lookup in known.lookups.values()]
+    assert len(mine) == len(known.names)
+    report = retention.erase(engine, guard.keys, known, requested_by="dpo", now=utc_now(), backups=Backups(keys=0))
     assert report.counts["artifacts"] == 2
     assert report.counts["vault_entries"] == 1
     guard.close()  # drains the outbox
@@ -188,7 +188,7 @@ def test_nothing_of_an_erased_person_is_left_in_anything_that_is_written(guard, 
     for text_ in (after, recovered):
         assert not [trace for trace in JANE.traces() if trace in text_]
         assert TOM.mail in text_
-    names = {name.encode() for name in person.names.values()}
+    names = {name.encode() for name in known.names.values()}
     assert [each for each in names if each in rows_of(folders, "backup")]  # the search finds what is there
     assert sum(each[60:] in live for each in sealed) == 3  # Tom's, and of Jane's ciphertexts none
 
