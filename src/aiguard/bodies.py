@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aiguard.detect.parts import detect_parts
 from aiguard.errors import ConfigurationError, MalformedInput
@@ -23,6 +24,11 @@ from aiguard.types import Detector, Operator, Part
 
 REPLACE_ALL: Mapping[str, Operator] = {"*": Operator(name="replace")}
 """The rules of a scrubbing hook that names none: whatever is found is replaced."""
+
+SENT_ELSEWHERE: Final = frozenset(
+    {"x-sendfile", "x-accel-redirect", "x-lighttpd-send-file", "x-litespeed-location", "x-reproxy-url"}
+)
+"""Response headers by which an application has the server in front answer with a file, or from another address, instead of the body."""
 
 
 class UnreadableBody(MalformedInput):
@@ -172,6 +178,12 @@ def _open_text(content: bytes) -> Document:
                 return JsonDocument.parse(text)
         return _TextDocument(text)
     raise MalformedInput("the body is not valid UTF-8")
+
+
+def check_sender(names: Iterable[str]) -> None:
+    """Refuse a response whose header ``names`` say that its body is another one: :class:`~aiguard.errors.MalformedInput`."""
+    if not SENT_ELSEWHERE.isdisjoint(name.lower() for name in names):
+        raise MalformedInput("it has the server in front send something else in its place, which cannot be looked at")
 
 
 def check_encoding(content: bytes) -> None:

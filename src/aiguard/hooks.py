@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import fnmatch
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiguard.bodies import REPLACE_ALL, ScrubbedBody, UnreadableBody, check_rules, scrub_body
+from aiguard.bodies import REPLACE_ALL, ScrubbedBody, UnreadableBody, check_rules, check_sender, scrub_body
 from aiguard.detect import known_types
 from aiguard.errors import (
     Blocked,
@@ -93,10 +93,12 @@ def scrub_response_body(
     encoding: str,
     route: str,
     exempt: Callable[[str], bool] | None,
+    headers: Iterable[str] = (),
 ) -> ScrubbedBody:
-    """A response's body as the caller may see it; :class:`OutputBlocked` otherwise."""
+    """A response's body as the caller may see it; :class:`OutputBlocked` otherwise. ``headers`` are the names of all it has."""
     refusal: Blocked | None = None
     try:
+        check_sender(headers)
         scrubbed = _scrub(guard, rule, content, content_type, encoding, guard.settings.max_response_bytes, exempt)
     except MalformedInput as error:
         decision = _blocked(

@@ -486,8 +486,19 @@ def test_a_file_is_scrubbed_like_any_other_response(plain: Desk) -> None:
         lambda: flask.Response(b"\xff" + EMAIL.encode(), mimetype="text/plain"),
         lambda: flask.Response(EMAIL, content_type="text/plain; charset=utf-16"),
         lambda: flask.Response(EMAIL, content_type=""),
+        lambda: flask.Response("", headers={"X-Accel-Redirect": "/protected/7.txt"}),
     ],
-    ids=["an image", "events", "ambiguous json", "gzip", "a range", "invalid utf-8", "another charset", "no type"],
+    ids=[
+        "an image",
+        "events",
+        "ambiguous json",
+        "gzip",
+        "a range",
+        "invalid utf-8",
+        "another charset",
+        "no type",
+        "a file of the server's",
+    ],
 )
 def test_a_response_that_cannot_be_looked_at_is_withheld(plain: Desk, response: Callable[[], flask.Response]) -> None:
     answer = answering(plain, response)

@@ -141,3 +141,17 @@ def test_a_response_is_decided_alike(body, packer, status):
         assert {name.lower(): value for name, value in one.headers.items()} == two.headers
     assert MAIL.encode() not in one.body
     assert b"536-90-4399" not in one.body
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Sendfile", "x-accel-redirect", "X-Lighttpd-Send-File", "X-LiteSpeed-Location", "X-Reproxy-URL"]
+)
+def test_a_response_in_whose_place_a_server_would_send_a_file_is_withheld(name):
+    headers = [(name, "/srv/reports/7.txt")]
+    ASGI.app = answering(b"", "text/plain", headers=headers)
+    WSGI.app = wanswering(b"", headers=[*headers, ("Content-Type", "text/plain")])
+    one = acall(ASGI, method="GET", content_type=None, length=False)
+    two = wcall(WSGI, method="GET", check=False)
+    assert [type for type, _ in recorded()] == ["response.refused"] * 2
+    assert (one.status, two.status[:3]) == (502, "502")
+    assert name.lower() not in {each.lower() for each in (*one.headers, *two.headers)}

@@ -235,6 +235,16 @@ def test_no_spelling_and_no_mount_goes_around_a_rule(path):
     assert MAIL.encode() not in app.body
 
 
+@pytest.mark.parametrize("name", ["RAW_URI", "REQUEST_URI"])
+def test_a_step_of_a_path_may_hold_a_slash_that_was_escaped(name):
+    app = EchoApp()
+    rule = {**RULE, "path": "/guarded/{id}"}
+    sent: dict[str, Any] = {"PATH_INFO": "/guarded/a/b", name: "/guarded/a%2Fb?q=%41"}
+    call(guarded(app, rule)[0], BODY, **sent)
+    assert app.body
+    assert MAIL.encode() not in app.body
+
+
 # --- what an application may do with its callables ------------------------------------------------------------------
 
 

@@ -95,6 +95,7 @@ def replace_response_body(guard: Guard, rule: ScrubRule, response: Response) -> 
             encoding="partial" if response.status_code == 206 else response.headers.get("Content-Encoding", ""),
             route=route_names()[0],
             exempt=lambda value: any(access.lease.was_restored(value) for access in grants),
+            headers=response.headers.keys(),
         )
     except Blocked as blocked:
         return blocked

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from aiguard.bodies import check_sender
 from aiguard.errors import MalformedInput
 
 Header = tuple[bytes, bytes]
@@ -113,6 +114,7 @@ def check_headers(headers: Iterable[Header]) -> None:
 def response_head(status: int, headers: Sequence[Header], *, method: str) -> ResponseHead:
     """Read a response's head; :class:`~aiguard.errors.MalformedInput` for one that cannot be sent or looked at."""
     check_headers(headers)
+    check_sender(name.decode("latin-1") for name, _ in headers)
     if status == 206:
         raise MalformedInput("it is part of something (206), and a part cannot be looked at")
     if not 200 <= status <= 599:

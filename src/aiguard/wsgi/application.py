@@ -24,7 +24,9 @@ class AIGuardMiddleware(Mount[Application]):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        rules = self._at(_text(environ.get("PATH_INFO", "")), "", _text(environ.get("SCRIPT_NAME", "")))
+        sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+        raw = _text(sent.partition("?")[0]) if "%" in sent else ""
+        rules = self._at(_text(environ.get("PATH_INFO", "")), raw, _text(environ.get("SCRIPT_NAME", "")))
         if not rules:
             return self.app(environ, start_response)
         plan = self.table.plan(rules, environ.get("REQUEST_METHOD", "GET"), headers_of(environ))
