@@ -294,3 +294,40 @@ def test_a_trigger_that_is_missing_is_told(log):
     report = check(log)
     assert (report.status, {gap.check for gap in report.gaps}) == (Status.INCOMPLETE, {"trigger"})
     assert "aiguard_audit_events" in " ".join(gap.detail for gap in report.gaps)
+
+
+def test_a_trigger_that_was_replaced_by_a_harmless_one_is_tampered_and_named(log):
+    name = "aiguard_audit_payloads_no_delete" if log.dialect.name == "sqlite" else "aiguard_audit_payloads_rows"
+    with writing(log) as connection:
+        if log.dialect.name == "sqlite":
+            connection.execute(text(f"DROP TRIGGER {name}"))
+            connection.execute(
+                text(
+                    f"CREATE TRIGGER {name} BEFORE DELETE ON aiguard_audit_payloads WHEN FALSE BEGIN SELECT RAISE(ABORT, 'no'); END"
+                )
+            )
+        else:
+            connection.execute(
+                text(
+                    "CREATE OR REPLACE FUNCTION aiguard_payload_rows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'"
+                )
+            )
+    report = check(log)
+    assert report.status is Status.TAMPERED
+    assert [(problem.check, name in problem.detail) for problem in report.problems] == [("trigger", True)]
+    assert not report.gaps
+
+
+def test_a_trigger_that_was_put_back_as_it_was_is_not_told(log):
+    with writing(log) as connection:
+        if log.dialect.name == "sqlite":
+            name = "aiguard_audit_events_no_delete"
+            made = connection.execute(
+                text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": name}
+            ).scalar_one()
+            connection.execute(text(f"DROP TRIGGER {name}"))
+            connection.execute(text(made))
+        else:
+            for state in ("DISABLE", "ENABLE ALWAYS"):
+                connection.execute(text(f"ALTER TABLE aiguard_audit_events {state} TRIGGER aiguard_audit_events_rows"))
+    assert check(log).status is Status.OK

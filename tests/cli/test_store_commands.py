@@ -91,6 +91,19 @@ def test_a_database_of_another_revision_is_refused_with_the_command(state):
     engine.dispose()
 
 
+def test_a_trigger_that_was_replaced_or_taken_away_is_told_by_name_and_exit_code(state):
+    run("db", "upgrade")
+    name = "aiguard_holds_over"
+    engine = make_engine("sqlite:///.aiguard/aiguard.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    assert f"the trigger {name}, which refuses changes, is not there" in run("db", "check", code=4).output
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TRIGGER {name} BEFORE DELETE ON aiguard_holds BEGIN SELECT 1; END")
+    assert f"the trigger {name}, which refuses changes, was replaced" in run("db", "check", code=3).output
+    engine.dispose()
+
+
 def test_tail_shows_the_newest_events_for_people_and_for_programs(filled):
     lines = run("audit", "tail", "-n", "2", "--reason", "ticket 7").output.splitlines()
     assert len(lines) == 2

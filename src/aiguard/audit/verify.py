@@ -12,7 +12,7 @@ What is compared:
 * the hashes that proofs are made of;
 * every checkpoint: signed by a known key, of this log, with the root of that many leaves; and those from outside, if given;
 * with the keys: every payload is the one its leaf commits to. A payload may be missing only where an erasure says so;
-* the triggers that refuse changes are in place.
+* the triggers that refuse changes are in place, and what the migrations make.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from aiguard.audit.verify_notes import Expired, Head, Key, Refused, Strange, exp
 from aiguard.audit.verify_payloads import check_outbox, check_payloads
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error, code_of, garbled
+from aiguard.db.triggers import LOG, faults
 from aiguard.types import KeyRing
 
 __all__ = ["WINDOW", "Problem", "Report", "Status", "encode_hash", "verify"]
@@ -305,29 +306,15 @@ class _Nodes:
             self._report.wrong("node", f"a hash is kept for subtree {index} of level {level}, which {size} events lack")
 
 
-_TABLES: Final = ("events", "payloads", "nodes", "checkpoints", "erased", "prunes", "tiles")
-_SQLITE_TRIGGERS: Final = {
-    *(f"aiguard_audit_{table}_no_{what}" for table in _TABLES for what in ("update", "delete", "replace")),
-    *(f"aiguard_audit_logs_no_{what}" for what in ("delete", "replace", "shrink")),
-}
-_POSTGRES_TRIGGERS: Final = {
-    f"aiguard_audit_{table}_{what}" for table in (*_TABLES, "logs") for what in ("rows", "truncate")
-}
-
-
 def _triggers(connection: Connection, report: Report) -> None:
-    """What keeps the database from changing the log must be there; without it nothing is proved false, but it is a sign."""
-    if connection.dialect.name == "sqlite":
-        wanted = _SQLITE_TRIGGERS
-        sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND instr(sql, 'RAISE(ABORT') > 0"
-    else:
-        wanted = _POSTGRES_TRIGGERS
-        sql = (
-            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A' AND pg_table_is_visible(tgrelid)"
-        )
-    there = {str(name) for name in connection.execute(text(sql)).scalars()}
-    for name in sorted(wanted - there):
+    """What keeps the database from changing the log: where it is missing, nothing is proved false; where it was exchanged, somebody did that."""
+    found = faults(connection, LOG)
+    for name in found.missing:
         report.lacks("trigger", f"the trigger {name}, which refuses changes, is not there or not in force")
+    for name in found.altered:
+        report.wrong(
+            "trigger", f"the trigger {name}, which refuses changes, was replaced: it is not what the migrations make"
+        )
 
 
 def _timeliness(

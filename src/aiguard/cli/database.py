@@ -12,7 +12,7 @@ import click
 
 from aiguard import db
 from aiguard.cli.context import current_settings
-from aiguard.cli.output import err, fail, out
+from aiguard.cli.output import INCOMPLETE, TAMPERED, err, fail, out
 from aiguard.cli.people import account
 from aiguard.db.schema import current_revision
 from aiguard.errors import SettingsError
@@ -72,14 +72,32 @@ def upgrade() -> None:
 
 @database.command()
 def check() -> None:
-    """Exit with 0 when the database is at the revision that this version needs and its key store is at hand, else say what to do."""
+    """Exit with 0 when the database is at the revision that this version needs, its triggers are in place and its key store is at hand.
+
+    Else say what to do: 3 means that a trigger was replaced, 4 that one is missing, 1 anything else.
+    """
     from aiguard.store.belonging import require_own_store
 
     with _opened(create=False) as (engine, key_store):
         db.check(engine)
+        _require_triggers(engine)
         require_own_store(engine, key_store)
         key_store.check()
         out("the database is at the revision that this version needs")
+
+
+def _require_triggers(engine: Engine) -> None:
+    from aiguard.db.triggers import faults
+
+    with db.reading(engine) as connection:
+        found = faults(connection)
+    lines = [
+        f"the trigger {name}, which refuses changes, was replaced: it is not what the migrations make"
+        for name in found.altered
+    ]
+    lines += [f"the trigger {name}, which refuses changes, is not there or not in force" for name in found.missing]
+    if lines:
+        fail("\n".join(lines), code=TAMPERED if found.altered else INCOMPLETE)
 
 
 @database.command()

@@ -13,6 +13,9 @@ INVALID = 1
 TAMPERED = 3
 """Exit code: the log is not what was recorded."""
 
+INCOMPLETE = 4
+"""Exit code: nothing contradicts itself, but evidence, or what guards it, is missing."""
+
 
 def plain(text: str) -> str:
     """``text`` without what a terminal would obey: control characters from a file name or a policy become escapes."""
