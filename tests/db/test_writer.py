@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from concurrent.futures import Future, wait
@@ -48,6 +49,47 @@ def wait_until(true):
 
 def test_a_writer_is_a_recorder(writer):
     assert isinstance(writer, Recorder)
+
+
+class Abandoned:
+    """Like a stream that nobody reads any more: it has something to record when the collector finds it."""
+
+    def __init__(self, writer, id):
+        self.itself = self
+        self._writer, self._id = writer, id
+
+    def __del__(self):
+        self._writer.commit([r.event(id=self._id)])
+
+
+@pytest.mark.parametrize("within", ["the line", "the start"])
+def test_what_the_collector_finds_while_records_are_handed_over_is_recorded_too(writer, outsider, monkeypatch, within):
+    found, own = r.event(), r.event()
+    if within == "the line":
+        writer.commit([r.event()]).result(5)
+        owner, name = writer._line._changed, "notify"
+    else:
+        owner, name = writer, "_start"
+    inner = getattr(owner, name)
+
+    def collecting(*arguments):
+        monkeypatch.setattr(owner, name, inner)
+        gc.collect()
+        return inner(*arguments)
+
+    gc.disable()
+    try:
+        Abandoned(writer, found.id)
+        monkeypatch.setattr(owner, name, collecting)
+        handed = threading.Thread(target=lambda: writer.commit([own]).result(5), daemon=True)
+        handed.start()
+        handed.join(10)
+    finally:
+        gc.enable()
+    assert not handed.is_alive()
+    writer.close()
+    assert {found.id, own.id} <= set(r.event_ids(outsider))
+    r.assert_log_is_whole(outsider)
 
 
 def test_what_is_committed_can_be_read_by_others_at_once(writer, outsider):

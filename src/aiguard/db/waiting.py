@@ -61,7 +61,8 @@ class Line:
         """Wakes whoever has an answer."""
         self._limit = limit
         self._batch = batch
-        self._lock = threading.Lock()
+        # Of the thread that holds it, the collector may ask for it again: a stream that nobody reads puts its record in line when it is found.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._items: deque[Item] = deque()
         self._running: list[Item] = []

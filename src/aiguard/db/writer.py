@@ -90,7 +90,7 @@ class Writer:
         if self._closed:
             self._line.close()
         self._served = False
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()  # as that of the line
         self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
         self._watch: threading.Thread | None = None
@@ -122,10 +122,10 @@ class Writer:
         with self._starting:
             if self._served or self._closed:
                 return ""
+            self._served = True
             try:
                 if self._watch is None or not self._watch.is_alive():
                     self._watch = self._start(self._watch_deadlines, "aiguard-writer-watch")
-                self._served = True
                 self._thread = self._start(self._work, "aiguard-writer")
             except RuntimeError:
                 self._served = False
