@@ -250,3 +250,23 @@ def test_a_log_is_proved_to_have_only_grown_without_the_database(log, tmp_path):
         "None of the known keys"
         in run("audit", "verify-proof", str(file), "--key", str(STRANGER.verifier), code=3).output
     )
+
+
+def test_a_file_that_is_named_and_cannot_be_read_is_said_without_a_traceback(log, tmp_path):
+    (tmp_path / "proof.json").write_text("{}")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "folder.note" / "folder.note").mkdir(parents=True)
+    for wrong, said in (
+        (("audit", "verify-proof", "proof.json", "--key", "bytes"), "--key: bytes holds no public keys"),
+        (
+            ("audit", "verify", "--from", "folder.note"),
+            "--from: folder.note/folder.note cannot be read (Is a directory)",
+        ),
+        (
+            ("retention", "verify-certificate", "proof.json", "--key", str(STRANGER.verifier), "--ids", "folder.note"),
+            "--ids: folder.note cannot be read (Is a directory)",
+        ),
+    ):
+        assert said in " ".join(run(*wrong, code=2).output.split())
+    (tmp_path / "ids").write_bytes(b"\xff")
+    run("retention", "verify-certificate", "proof.json", "--key", str(STRANGER.verifier), "--ids", "ids", code=3)

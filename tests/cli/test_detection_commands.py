@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from aiguard.cli import main
+from aiguard.cli.scan import _rows
 from aiguard.detect import default_detector, known_types
+from aiguard.types import Finding
 
 DIRTY = "Hello,\nmail jane@example.com or pay 4111 1111 1111 1111.\n"
 
@@ -47,6 +50,22 @@ def test_scan_json_says_where_each_finding_is(dirty: str) -> None:
         ("EMAIL_ADDRESS", 2, 6, "jane@example.com"),
         ("CREDIT_CARD", 2, 30, "4111 1111 1111 1111"),
     ]
+
+
+def test_scan_places_findings_in_a_long_line_in_linear_time() -> None:
+    def seconds(count: int) -> float:
+        text = "\n" + ("ab" + " " * 48) * count
+        found = [
+            Finding(type="EMAIL_ADDRESS", start=50 * i + 1, end=50 * i + 3, score=1.0, recognizer="x")
+            for i in range(count)
+        ]
+        started = time.process_time()
+        rows = list(_rows(text, found))
+        spent = time.process_time() - started
+        assert (rows[-1]["line"], rows[-1]["column"]) == (2, 50 * count - 49)
+        return spent
+
+    assert min(seconds(40_000) for _ in range(3)) < 20 * min(seconds(5_000) for _ in range(3))
 
 
 def test_scan_redact_prints_the_text_without_them_also_from_standard_input(dirty: str) -> None:

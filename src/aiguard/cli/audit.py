@@ -24,7 +24,7 @@ from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence, log
 from aiguard.cli.log_expiry import expire
 from aiguard.cli.log_proofs import EXIT, KEY_OPTION, check_proof, prove, trusted
-from aiguard.cli.output import err, fail, out
+from aiguard.cli.output import contents, err, fail, out
 from aiguard.cli.people import account
 from aiguard.errors import IntegrityError, StoreError
 from aiguard.types import KeyRing, utc_now
@@ -254,7 +254,7 @@ def checkpoint(every: float | None, *, show: bool) -> None:
 def verify(earlier: tuple[Path, ...], keys: tuple[str, ...], window: float, *, payloads: bool, as_data: bool) -> None:
     """Derive the whole log again and compare: exit 0 ok, 3 tampered, 4 incomplete, 5 stale."""
     verifiers, origin = trusted(keys)
-    notes = [note.read_bytes() for path in earlier for note in _notes(path)]
+    notes = [contents(note, "--from") for path in earlier for note in _notes(path)]
     with _opened(keys=payloads) as (engine, keyring):
         report = verify_log(
             engine,

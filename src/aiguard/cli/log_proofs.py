@@ -14,7 +14,7 @@ from aiguard.audit.prove import prove_consistency, prove_event, verify_proof
 from aiguard.audit.verify import Status
 from aiguard.cli.context import current_settings
 from aiguard.cli.database import log
-from aiguard.cli.output import fail, out
+from aiguard.cli.output import contents, fail, out
 from aiguard.errors import AIGuardError, IntegrityError, SettingsError
 
 EXIT: Final = {Status.OK: 0, Status.TAMPERED: 3, Status.INCOMPLETE: 4, Status.STALE: 5}
@@ -86,7 +86,7 @@ def trusted(keys: tuple[str, ...]) -> tuple[tuple[Verifier, ...], str]:
     if keys:
         lines: list[str] = []
         for key in keys:
-            lines += Path(key).read_text(encoding="utf-8").split() if "+" not in key and Path(key).is_file() else [key]
+            lines += _lines_of(Path(key)) if "+" not in key and Path(key).is_file() else [key]
         verifiers = tuple(read_verifier(line) for line in lines)
     else:
         verifiers = verifiers_of(current_settings())
@@ -94,3 +94,10 @@ def trusted(keys: tuple[str, ...]) -> tuple[tuple[Verifier, ...], str]:
     if len(names) > 1:
         raise SettingsError("The public keys name different logs; verify one log at a time.")
     return verifiers, next(iter(names), "")
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return contents(path, "--key").decode().split()
+    except UnicodeDecodeError:
+        raise click.UsageError(f"--key: {path} holds no public keys, which are lines of text") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Never
 
 import click
@@ -40,6 +41,14 @@ def fail(text: str, *, code: int = INVALID) -> Never:
     first, *rest = plain(text).split("\n")
     click.echo("\n".join([f"error: {first}", *(f"       {line}" for line in rest)]), err=True)
     raise SystemExit(code)
+
+
+def contents(path: Path, option: str) -> bytes:
+    """What is in a file that ``option`` names; that it cannot be read is said as of any wrong command line."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{option}: {path} cannot be read ({error.strerror})") from None
 
 
 def console(least: int = 0) -> Console:

@@ -15,7 +15,7 @@ from rich.table import Table
 from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence, log
 from aiguard.cli.log_proofs import KEY_OPTION, trusted
-from aiguard.cli.output import console, err, fail, out
+from aiguard.cli.output import console, contents, err, fail, out
 from aiguard.policy import Policy, lint_retention, load_policy
 from aiguard.retention import anonymised, certificates, duties, ledger
 from aiguard.retention.matrix import MatrixRow, matrix
@@ -143,8 +143,9 @@ def verify_certificate(file: Any, ids: Path | None, keys: tuple[str, ...]) -> No
     verifiers, _ = trusted(keys)
     if not verifiers:
         fail("a certificate needs a public key: give --key, or set AIGUARD_AUDIT_VERIFIERS", code=4)
-    lists = None if ids is None else certificates.read_lists(ids.read_text(encoding="utf-8"))
+    listed = None if ids is None else contents(ids, "--ids").decode(errors="replace")
     try:
+        lists = None if listed is None else certificates.read_lists(listed)
         checked = certificates.verify_certificate(file.read(1 << 28), verifiers, lists=lists)
     except certificates.CertificateRefused as error:
         fail(str(error), code=3)

@@ -116,9 +116,10 @@ def _rows(text: str, findings: Sequence[Finding]) -> Iterator[dict[str, object]]
     """Findings with the line and column (from 1) they start at; never what was found."""
     line, line_start, position = 1, 0, 0
     for finding in findings:
-        line += text.count("\n", position, finding.start)
+        if breaks := text.count("\n", position, finding.start):
+            line += breaks
+            line_start = text.rindex("\n", position, finding.start) + 1
         position = max(position, finding.start)
-        line_start = text.rfind("\n", 0, finding.start) + 1 if line > 1 else 0
         yield {
             "type": finding.type,
             "line": line,
