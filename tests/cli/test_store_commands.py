@@ -153,6 +153,57 @@ def test_explain_speaks_json(filled):
     assert sorted(each["data_class"] for each in told["kept"]) == ["output", "prompt"]
 
 
+def readings(engine):
+    keyring = MasterKeyRing(load_or_create_key_file(".aiguard/master.key"))
+    return [event for event in audit.tail(engine, keyring, 100) if event.type == "log.read"]
+
+
+@pytest.mark.parametrize("reason", [None, "ticket 7"])
+def test_that_explain_opened_what_events_say_is_on_record(filled, reason):
+    run("explain", filled["request"], *(["--reason", reason] if reason else []))
+    (told,) = readings(filled["engine"])
+    assert told.actor
+    assert told.payload == {
+        "how": "explain", "events": 3, "first": 0, "last": 2, "wanted": {"decision": filled["request"]},
+        "note": reason or "asked for by its id",
+    }  # fmt: skip
+
+
+def test_explain_opens_nothing_without_payloads_and_leaves_no_record(filled, monkeypatch):
+    monkeypatch.setenv("AIGUARD_ENVIRONMENT", "production")  # where there is no master key
+    monkeypatch.setenv("AIGUARD_DATABASE_URL", "sqlite:///.aiguard/aiguard.db")
+    told = run("explain", filled["exchange"], "--no-payloads").output
+    assert "exchange.completed" in told
+    assert "support-reply" in told
+    assert "What the events say is not shown" in told
+    assert "then delete" in told
+    assert "EMAIL_ADDRESS" not in told
+    shown = json.loads(run("explain", filled["exchange"], "--no-payloads", "--json").output)
+    assert [("actor" in event, "payload" in event) for event in shown["events"]] == [(True, False)] * 3
+    assert readings(filled["engine"]) == []
+
+
+def test_explain_shows_rows_only_where_its_reading_cannot_be_put_on_record(filled, monkeypatch):
+    filled["engine"].dispose()
+    monkeypatch.setenv("AIGUARD_DATABASE_URL", "sqlite:///file:.aiguard/aiguard.db?mode=ro&uri=true")
+    told = run("explain", filled["exchange"])
+    assert "exchange.completed" in told.stdout
+    assert "EMAIL_ADDRESS" not in told.stdout
+    assert "could not be put on record" in told.stderr
+    assert "read-only" in told.stderr
+    shown = json.loads(run("explain", filled["exchange"], "--json").stdout)
+    assert not any("payload" in event for event in shown["events"])
+
+
+def test_explain_shows_nothing_for_a_reason_that_may_not_stand_in_the_log(filled):
+    refused = run("explain", filled["exchange"], "--reason", "jane@example.org asked", code=1)
+    assert refused.stdout == ""
+    assert "jane" not in refused.stderr
+    for arguments in (("--reason", " "), ("--reason", "ticket 7", "--no-payloads")):
+        assert "--reason" in run("explain", filled["exchange"], *arguments, code=2).output
+    assert readings(filled["engine"]) == []
+
+
 def test_explain_of_an_unknown_id_fails_clearly(filled):
     assert "nothing is recorded under agd_x" in run("explain", "agd_x", code=1).output
 

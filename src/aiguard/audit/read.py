@@ -59,10 +59,10 @@ def tail(engine: Engine, keyring: KeyRing | None, limit: int = 20) -> list[Event
     return [_event(row, keyring) for row in reversed(_fetch(engine, query))]
 
 
-def story(engine: Engine, decision_id: str, *, keyring: KeyRing) -> list[Event]:
+def story(engine: Engine, decision_id: str, *, keyring: KeyRing | None) -> list[Event]:
     """Every event of a decision and of the decisions made under it (their payload names it as ``parent``), in order.
 
-    Raises as :func:`tail` does. An id that was never recorded gives an empty list.
+    Without a key ring no payload is opened, and all are empty. Raises as :func:`tail` does. An id that was never recorded gives an empty list.
     """
     try:
         with reading(engine) as connection:

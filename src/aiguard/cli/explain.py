@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from aiguard.audit import Event, story
 from aiguard.audit.events import meaning_of
+from aiguard.audit.payload import PayloadRefused
+from aiguard.audit.readings import read_on_record
 from aiguard.cli.audit import as_dict
-from aiguard.cli.database import evidence
-from aiguard.cli.output import fail, out
+from aiguard.cli.database import evidence, log
+from aiguard.cli.output import err, fail, out
+from aiguard.cli.people import account
+from aiguard.errors import StoreError
 from aiguard.store import KeptArtifact, kept
+from aiguard.types import utc_now
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from aiguard.store import SubjectKeyRing
 
 _OPERATORS: Final = {
     "mask": "masked",
@@ -55,15 +66,31 @@ _REASONS: Final = {
 
 @click.command()
 @click.argument("decision_id", metavar="ID")
+@click.option("--reason", metavar="SENTENCE", help="Why, for the record of the reading: a ticket, a matter.")
+@click.option(
+    "--no-payloads",
+    is_flag=True,
+    help="Show only the events' own rows, not what they say: needs no master key and no right to write, and leaves no record.",
+)
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
-def explain(decision_id: str, *, as_data: bool) -> None:
-    """Tell what happened under ID: the decision id of an error page, a log line, an event or an artifact."""
-    with evidence() as (engine, keyring):
-        events = story(engine, decision_id, keyring=keyring)
-        known = {event.decision_id for event in events}
-        for parent in sorted({event.parent_id for event in events} - known - {""}):
-            above = story(engine, parent, keyring=keyring)
-            events = [event for event in above if event.decision_id == parent] + events
+def explain(decision_id: str, *, reason: str | None, no_payloads: bool, as_data: bool) -> None:
+    """Tell what happened under ID: the decision id of an error page, a log line, an event or an artifact.
+
+    What the events say is sealed. That it was opened, by whom and for which ID goes on record before it is shown.
+    """
+    if reason is not None and (no_payloads or not reason.strip()):
+        raise click.UsageError("--reason: say why, in a sentence; --no-payloads opens nothing and needs none")
+    with ExitStack() as opened:
+        engine: Engine
+        keyring: SubjectKeyRing | None = None
+        if no_payloads:
+            engine = opened.enter_context(log())
+        else:
+            engine, keyring = opened.enter_context(evidence())
+        events = _events(engine, decision_id, keyring)
+        if events and keyring is not None and not _on_record(engine, keyring, decision_id, reason, events):
+            keyring = None
+            events = _events(engine, decision_id, None)
         artifacts = [
             artifact
             for id in dict.fromkeys(event.decision_id for event in events)
@@ -72,15 +99,50 @@ def explain(decision_id: str, *, as_data: bool) -> None:
     if not events:
         fail(f"nothing is recorded under {decision_id}\ncheck the id, and that this is the right database")
     if as_data:
-        told = {"events": [as_dict(event) for event in events], "kept": [_facts(artifact) for artifact in artifacts]}
-        out(json.dumps(told, ensure_ascii=True, indent=2))
+        told = [as_dict(event) for event in events]
+        for each in told if keyring is None else ():
+            del each["payload"]
+        shown = {"events": told, "kept": [_facts(artifact) for artifact in artifacts]}
+        out(json.dumps(shown, ensure_ascii=True, indent=2))
         return
-    for line in narrate(events, artifacts):
+    for line in narrate(events, artifacts, opened=keyring is not None):
         out(line)
 
 
-def narrate(events: Iterable[Event], artifacts: Iterable[KeptArtifact]) -> Iterator[str]:
-    """The story, a line at a time."""
+def _events(engine: Engine, decision_id: str, keyring: SubjectKeyRing | None) -> list[Event]:
+    """The story under an id, and the events of the decisions above it."""
+    events = story(engine, decision_id, keyring=keyring)
+    known = {event.decision_id for event in events}
+    for parent in sorted({event.parent_id for event in events} - known - {""}):
+        above = story(engine, parent, keyring=keyring)
+        events = [event for event in above if event.decision_id == parent] + events
+    return events
+
+
+def _on_record(
+    engine: Engine, keyring: SubjectKeyRing, decision_id: str, reason: str | None, events: list[Event]
+) -> bool:
+    """Put on record that what these events say is about to be shown; False, and why on standard error, where that cannot be."""
+    places = [event.seq for event in events]
+    try:
+        read_on_record(
+            engine, keyring,
+            how="explain", by=account(), reason=reason or "asked for by its id", events=len(places), first=min(places),
+            last=max(places), wanted={"decision": decision_id}, now=utc_now(),
+        )  # fmt: skip
+    except PayloadRefused as error:
+        fail(f"nothing is shown, since the reason may not stand in the log: {error}")
+    except StoreError as error:
+        err(
+            f"what the events say is not shown, since the reading could not be put on record: {error}\n"
+            "their own rows follow; --no-payloads shows them without asking"
+        )
+        return False
+    return True
+
+
+def narrate(events: Iterable[Event], artifacts: Iterable[KeptArtifact], *, opened: bool = True) -> Iterator[str]:
+    """The story, a line at a time. Without what the events say where that was not ``opened``."""
     last = ""
     expected: list[str] = []
     for event in events:
@@ -95,7 +157,10 @@ def narrate(events: Iterable[Event], artifacts: Iterable[KeptArtifact]) -> Itera
         yield from (f"  {name:<10} {value}" for name, value in _facts_of(event.payload) if value)
         expected += event.payload.get("artifacts") or []
     yield ""
-    yield from _kept(list(artifacts), expected)
+    if not opened:
+        yield "What the events say is not shown, so neither is what was kept and has been deleted."
+    if opened or artifacts:
+        yield from _kept(list(artifacts), expected)
 
 
 def _who(event: Event) -> Iterator[str]:
