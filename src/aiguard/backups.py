@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy import URL, Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiguard.audit import append
@@ -114,9 +114,11 @@ def backup(engine: Engine, keyring: SubjectKeyRing, path: Path, *, part: Part, b
     try:
         with writing(engine) as connection:
             append(connection, [record], Sealing(keyring=keyring, writer=new_id("wrt")))
-    except SQLAlchemyError as error:
-        path.unlink()
-        raise as_store_error(error, "backed up") from None
+    except BaseException as error:
+        path.unlink()  # no backup without a record
+        if isinstance(error, SQLAlchemyError):
+            raise as_store_error(error, "backed up") from None
+        raise
     return made
 
 
@@ -134,7 +136,7 @@ def restore_check(path: Path, keyring: SubjectKeyRing, *, now: datetime) -> Rest
     problems = [f"SQLite says of the file: {line}" for line in _integrity(path)]
     if problems:
         return Restorable(part="data", rows=0, problems=problems)
-    copy = make_engine(f"sqlite:///file:{path.resolve()}?mode=ro&uri=true")
+    copy = make_engine(URL.create("sqlite", database=path.resolve().as_uri(), query={"mode": "ro", "uri": "true"}))
     try:
         with reading(copy) as connection:
             if not _has(connection, Artifact.__tablename__):
@@ -229,7 +231,7 @@ def _file_of(engine: Engine) -> Path:
 def _copy(source: Path, target: Path, part: Part) -> int:
     """Copy, then take out of the copy what the part must not hold; how many rows it holds."""
     with (
-        closing(sqlite3.connect(f"file:{source.resolve()}?mode=ro", uri=True, timeout=10)) as live,
+        closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as live,
         closing(sqlite3.connect(target)) as copy,
     ):
         live.backup(copy)  # in one step: one consistent state, and writers go on meanwhile
@@ -264,7 +266,7 @@ def _drop_all_but_keys(copy: sqlite3.Connection) -> None:
 
 def _integrity(path: Path) -> list[str]:
     try:
-        with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True)) as copy:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as copy:
             found = [str(row[0])[:200] for row in copy.execute("PRAGMA integrity_check") if row[0] != "ok"]
             found += [f"a row of {row[0]} refers to none" for row in copy.execute("PRAGMA foreign_key_check")]
             return found[:10]

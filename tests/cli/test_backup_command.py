@@ -10,9 +10,10 @@ import pytest
 from tests.support.commands import guard_here, run, state, talk
 from tests.support.guards import JANE, POLICY
 
-from aiguard import Actor, open_guard, retention
+from aiguard import Actor, backups, open_guard, retention
 from aiguard.db import make_engine
 from aiguard.detect import known_types
+from aiguard.errors import StoreError
 from aiguard.policy import parse_policy
 from aiguard.settings import Settings
 from aiguard.types import utc_now
@@ -165,3 +166,25 @@ def test_a_wrong_key_is_said(guard, state, monkeypatch):
     guard.close()
     (state / ".aiguard/master.key").unlink()
     assert checked("b.db", code=1)["problems"]
+
+
+def test_a_folder_may_have_any_name(guard, state):
+    talk(guard, SENT)
+    odd = state / "50%41 #1?"
+    odd.mkdir()
+    made = json.loads(run("db", "backup", f"{odd}/b.db", "--json").stdout)
+    assert made["rows"] > 0
+    assert checked(f"{odd}/b.db")["ok"]
+    shutil.copy(f"{odd}/b.db", odd / "live.db")
+    assert backups._copy(odd / "live.db", state / "copy.db", "data") == made["rows"]
+
+
+def test_a_backup_that_cannot_be_put_on_record_does_not_stay(guard, state, monkeypatch):
+    talk(guard, SENT)
+
+    def refuse(*_):
+        raise StoreError("the log does not take it")
+
+    monkeypatch.setattr(backups, "append", refuse)
+    assert "does not take it" in run("db", "backup", "b.db", code=1).output
+    assert not (state / "b.db").exists()
