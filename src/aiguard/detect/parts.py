@@ -116,8 +116,10 @@ def adjacent(earlier: tuple[int, ...], later: tuple[int, ...]) -> bool:
 
 def place_of(part: Part) -> tuple[int, ...] | None:
     """Where a text of an answer stands among the texts that are read as one; None for any other part."""
+    if part.role != "assistant":
+        return None
     steps = part.pointer.split("/")
-    if part.role != "assistant" or len(steps) < 2 or steps[1] not in _ANSWERS or steps[-1] != "text":
+    if len(steps) < 2 or steps[1] not in _ANSWERS or steps[-1] != "text":
         return None
     return tuple(int(step) for step in steps if step.isdecimal())
 

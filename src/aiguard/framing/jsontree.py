@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Final, Literal, NoReturn
+from typing import Any, ClassVar, Final, NamedTuple, NoReturn
 
 from aiguard.errors import MalformedInput
 from aiguard.types import Part, PartKind
@@ -31,6 +30,8 @@ MAX_NUMBER: Final = 308
 Path = tuple[str | int, ...]
 """Where a value stands: object keys and array indexes from the root."""
 
+_OPENING: Final = ("{", "[")
+_TEXT, _NUMBER, _KEY = PartKind.TEXT, PartKind.NUMBER, PartKind.KEY
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]},]', re.DOTALL)
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 encode_text: Final[Callable[[str], str]] = json.encoder.encode_basestring
@@ -52,8 +53,7 @@ class _ExactFloat(float):
     lexeme: str
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A part's place: the path of the value, or of the member that a key names."""
 
     path: Path
@@ -170,62 +170,63 @@ class JsonDocument:
 
     def _walk(self) -> None:
         """Fill the parts and the glue between them, in document order, with a stack of our own."""
-        glue = ""
+        gaps, leaves, texts, pointers, contexts = self._glue, self._leaves, self._texts, self._pointers, self._contexts
+        # Of each open container: its members, its number if it is an object, its path, its pointer, and the context in it.
+        stack: list[tuple[Iterator[tuple[Any, Any]], int, Path, str, str]] = []
+        value: Any = self.value
+        path: Path = ()
+        at = context = glue = ""
         owner = -1
-        # A step is a piece of glue, a key of an object, or a value; the last two with path, pointer and context.
-        stack: list[
-            tuple[Literal["glue"], str]
-            | tuple[Literal["key"], int, Path, str, str]
-            | tuple[Literal["value"], Any, Path, str, str]
-        ]
-        stack = [("value", self.value, (), "", "")]
-
-        def leaf(text: str, where: Leaf, at: str, context: str) -> None:
-            nonlocal glue
-            self._glue.append(glue)
-            self._leaves.append(where)
-            self._texts.append(text)
-            self._pointers.append(at)
-            self._contexts.append(context)
-            glue = ""
-
-        while stack:
-            step = stack.pop()
-            if step[0] == "glue":
-                glue += step[1]
-                continue
-            if step[0] == "key":
-                _, number, path, at, context = step
-                leaf(str(path[-1]), Leaf(path, PartKind.KEY, number), at, context)
-                glue = ":"
-                continue
-            _, value, path, at, context = step
+        while True:
             if isinstance(value, str):
-                leaf(value, Leaf(path, PartKind.TEXT, -1), at, context)
-            elif value is None or isinstance(value, bool):
-                glue += {None: "null", True: "true", False: "false"}[value]
+                gaps.append(glue)
+                leaves.append(Leaf(path, _TEXT, -1))
+                texts.append(value)
+                pointers.append(at)
+                contexts.append(context)
+                glue = ""
+            elif value is None or value is True or value is False:
+                glue += "null" if value is None else "true" if value else "false"
             elif isinstance(value, int | float):
-                leaf(number_text(value), Leaf(path, PartKind.NUMBER, -1), at, context)
-            elif isinstance(value, Mapping):
+                gaps.append(glue)
+                leaves.append(Leaf(path, _NUMBER, -1))
+                texts.append(number_text(value))
+                pointers.append(at)
+                contexts.append(context)
+                glue = ""
+            elif isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - the first is quick
                 owner += 1
+                stack.append((iter(value.items()), owner, path, at, context))
                 glue += "{"
-                stack.append(("glue", "}"))
-                for position, key in reversed(list(enumerate(value))):
-                    member, below = (*path, key), f"{at}/{_step(key)}"
-                    stack.append(("value", value[key], member, below, key[:MAX_STEP]))
-                    stack.append(("key", owner, member, below, context))
-                    if position:
-                        stack.append(("glue", ","))
             elif isinstance(value, list | tuple):
+                stack.append((iter(enumerate(value)), -1, path, at, context))
                 glue += "["
-                stack.append(("glue", "]"))
-                for position, item in reversed(list(enumerate(value))):
-                    stack.append(("value", item, (*path, position), f"{at}/{position}", context))
-                    if position:
-                        stack.append(("glue", ","))
             else:
                 raise MalformedInput("this value cannot be written as JSON")
-        self._glue.append(glue)
+            while stack:
+                members, number, above, at, context = stack[-1]
+                member = next(members, None)
+                if member is not None:
+                    break
+                stack.pop()
+                glue += "]" if number < 0 else "}"
+            else:
+                break
+            step, value = member
+            path = (*above, step)
+            if glue[-1:] not in _OPENING:
+                glue += ","
+            if number < 0:
+                at = f"{at}/{step}"
+                continue
+            at = f"{at}/{_step(step)}"
+            gaps.append(glue)
+            leaves.append(Leaf(path, _KEY, number))
+            texts.append(step)
+            pointers.append(at)
+            contexts.append(context)
+            glue, context = ":", step[:MAX_STEP]
+        gaps.append(glue)
 
     def __repr__(self) -> str:
         return f"JsonDocument(parts={len(self._leaves)})"
