@@ -20,7 +20,8 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, Connection, ForeignKey, LargeBinary, String, Table, text
+from sqlalchemy import BigInteger, Connection, Engine, ForeignKey, LargeBinary, String, Table, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aiguard.audit.canonical import quoted
@@ -28,9 +29,11 @@ from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime, utc_text
 from aiguard.db.bulk import BulkInsert, insert_all, reaches, straight, together
+from aiguard.db.engine import writing
+from aiguard.db.failures import as_store_error
 from aiguard.db.mapping import Mapper, Row, Sealing
 from aiguard.errors import IntegrityError, StoreUnavailable
-from aiguard.types import AuditRecord, KeyRing
+from aiguard.types import AuditRecord, KeyRing, new_id
 
 LOG = "main"
 """Name of the log. There is one; the name is in every leaf, so that logs can never be mistaken for each other."""
@@ -101,6 +104,19 @@ def append(connection: Connection, records: Sequence[AuditRecord], sealing: Seal
     """
     if records:
         insert_rows(connection, [prepare(record, sealing) for record in records])
+
+
+def append_alone(engine: Engine, record: AuditRecord, keyring: KeyRing) -> None:
+    """Append one event in a transaction of its own.
+
+    Raises:
+        StoreUnavailable: the database cannot be used. It is not on record.
+    """
+    try:
+        with writing(engine) as connection:
+            append(connection, [record], Sealing(keyring=keyring, writer=new_id("wrt")))
+    except SQLAlchemyError as error:
+        raise as_store_error(error) from None
 
 
 def prepare(record: AuditRecord, sealing: Sealing) -> Row:

@@ -168,9 +168,7 @@ def adopt(*, yes: bool) -> None:
 
 
 def _tell(engine: Engine, ring: KeyRing, type: str, payload: dict[str, object]) -> None:
-    from aiguard.audit import append
-    from aiguard.db import writing
-    from aiguard.db.mapping import Sealing
+    from aiguard.audit.tables import append_alone
 
     record = AuditRecord(
         type=type,
@@ -180,5 +178,4 @@ def _tell(engine: Engine, ring: KeyRing, type: str, payload: dict[str, object]) 
         payload=payload,
         at=utc_now(),
     )
-    with writing(engine) as connection:
-        append(connection, [record], Sealing(keyring=ring, writer=new_id("wrt")))
+    append_alone(engine, record, ring)

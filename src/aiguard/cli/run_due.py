@@ -25,7 +25,7 @@ def run_due(*, as_data: bool) -> None:
     policy = policy_of()
     with evidence() as (engine, keyring):
         refuse_ahead(engine, utc_now())
-        duties = run_duties(engine, keyring, policy)
+        duties = run_duties(engine, keyring, policy, clock=utc_now)
     if as_data:
         told = [
             {"job": duty.job, "period": duty.period, "state": duty.state, "outcome": dict(duty.outcome)}

@@ -46,14 +46,35 @@ def export(id: str, tenant: str | None, by: str | None, output: Path | None) -> 
     text = json.dumps(data, indent=2)
     if output is None:
         click.echo(text)
-        return
+    else:
+        _write(output, text)
+        err(
+            f"{len(data['artifacts'])} artifacts, {len(data['tokens'])} tokens, {len(data['events'])} events in {output}"
+        )
+    if data["events_left_out"]:
+        err(f"warning: there are more events than the {len(data['events'])} in it")
+    unreadable = sum("unreadable" in each for each in (*data["artifacts"], *data["tokens"]))
+    if unreadable:
+        fail(
+            f'{unreadable} of the artifacts and tokens cannot be read, so this is not all that is kept; "unreadable" beside each says why. '
+            "Restore them from a backup, or the key store, and export again."
+        )
+
+
+def _write(output: Path, text: str) -> None:
+    """Into a new file of nobody else's; nothing is left of one that could not be written whole."""
     try:
         descriptor = os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except OSError as error:
         fail(f"{output} cannot be made ({error.strerror}); an export is never written over another file")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{text}\n")
-    err(f"{len(data['artifacts'])} artifacts, {len(data['tokens'])} tokens, {len(data['events'])} events in {output}")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        output.unlink(missing_ok=True)
+        fail(
+            f"{output} could not be written ({error.strerror}); nothing of it is left. Make room, or choose another place."
+        )
 
 
 @subject.command()

@@ -64,6 +64,12 @@ _ARTIFACTS: Final = cast("Table", Artifact.__table__)
 _VAULT: Final = cast("Table", VaultEntry.__table__)
 
 
+NOBODY: Final = (
+    "Nothing is kept under that id; check the id and the tenant. An erasure that was begun, or interrupted, is in `aiguard subject erasures`, "
+    "and `aiguard run-due` ends it."
+)
+
+
 class NobodyKnown(ConfigurationError):
     """Nothing was ever kept under that id and tenant, or it was erased."""
 
@@ -114,7 +120,7 @@ def erase(
         StoreUnavailable: a database could not be used. What was begun is ended by :func:`resume`.
     """
     if not person.names:
-        raise NobodyKnown("Nothing is kept under that id; check the id and the tenant.")
+        raise NobodyKnown(NOBODY)
     id = new_id("ers")
     providers = _providers(engine, keyring, person.subject)
     row = {

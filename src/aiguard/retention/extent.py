@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiguard.audit import AuditEvent, AuditPayload
 from aiguard.db.engine import reading
 from aiguard.db.failures import as_store_error
-from aiguard.retention.erasing import NobodyKnown
+from aiguard.retention.erasing import NOBODY, NobodyKnown
 from aiguard.retention.holds import is_held
 from aiguard.retention.people import Person
 from aiguard.store import VaultEntry
@@ -40,7 +40,7 @@ def extent(engine: Engine, person: Person) -> Extent:
         StoreUnavailable: the database cannot be read.
     """
     if not person.names:
-        raise NobodyKnown("Nothing is kept under that id; check the id and the tenant.")
+        raise NobodyKnown(NOBODY)
     names = list(person.every_name)
     artifacts = select(func.count()).select_from(_ARTIFACTS).where(_ARTIFACTS.c.subject.in_(names))
     entries = select(func.count()).select_from(_VAULT)

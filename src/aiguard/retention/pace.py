@@ -44,7 +44,7 @@ class Gait:
 
 GAITS: Final = MappingProxyType(
     {
-        "sqlite": Gait(rows=500, turn=0.001, rest=6.0, smallest=10),
+        "sqlite": Gait(rows=500, turn=0.001, rest=12.0, smallest=10),
         "postgresql": Gait(rows=4_000, turn=0.015, rest=5.0, smallest=200),
     }
 )

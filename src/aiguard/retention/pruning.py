@@ -124,12 +124,15 @@ def prune(
     )
     try:
         run.through()
+    except SQLAlchemyError as error:
+        raise as_store_error(error, "deleted by this batch") from None
+    try:
         left = run.left()
         shredded = run.shred(keyring)
         erased = checkpoint(engine)
         run.conclude(left, shredded)
     except SQLAlchemyError as error:
-        raise as_store_error(error, "deleted by this batch") from None
+        raise as_store_error(error, f"said of the end of this run, which deleted {run.deleted} artifacts") from None
     return Pruned(
         run_id=run.id,
         deleted=run.deleted,
