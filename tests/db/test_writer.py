@@ -270,6 +270,22 @@ def hanging_writer(make_writer, **options):
         release.set()
 
 
+def test_a_fork_that_did_not_wait_for_a_transaction_does_not_let_the_next_one_believe_it_is_over(
+    make_writer, monkeypatch
+):
+    monkeypatch.setattr("aiguard.db.writer.FORK_TIMEOUT", 0.05)
+    writer = make_writer()
+    with writer._busy:  # as a transaction does
+        writer.prepare_to_fork()
+        writer.go_on()
+        assert writer._busy.locked()
+    writer.prepare_to_fork()
+    assert writer._busy.locked()
+    writer.go_on()
+    assert not writer._busy.locked()
+    writer.commit([r.event()]).result(20)
+
+
 def test_a_full_queue_refuses_at_once(make_writer):
     with hanging_writer(make_writer, queue_size=5, timeout=30.0) as writer:
         running = writer.commit([r.event()])

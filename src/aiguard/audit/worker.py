@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
@@ -31,6 +30,7 @@ class Worker:
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._turning = threading.Lock()
+        self._held = False
         self._thread: threading.Thread | None = None
 
     def turn(self) -> None:
@@ -48,13 +48,14 @@ class Worker:
         self._woken.set()
 
     def close(self) -> None:
-        """Take a last turn, and stop."""
+        """Take a last turn, and stop; a turn that does not end in time was the last."""
         _workers.discard(self)
         self._stop.set()
         self._woken.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(JOIN_TIMEOUT)
-            self._take_turn()
+            if not self._thread.is_alive():
+                self._take_turn()
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -69,11 +70,12 @@ class Worker:
 
     def prepare_to_fork(self) -> None:
         """Hold still until :meth:`go_on`."""
-        self._turning.acquire(timeout=FORK_TIMEOUT)
+        self._held = self._turning.acquire(timeout=FORK_TIMEOUT)
 
     def go_on(self) -> None:
         """Resume in the parent."""
-        with contextlib.suppress(RuntimeError):  # the wait for it had timed out
+        if self._held:  # else the wait has timed out, and the lock is the running turn's own
+            self._held = False
             self._turning.release()
 
     def start_over(self) -> None:
@@ -84,9 +86,11 @@ class Worker:
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 _forking: list[Worker] = []
+_one_fork = threading.Lock()
 
 
 def _before_fork() -> None:
+    _one_fork.acquire()
     _forking.extend(_workers)
     for worker in _forking:
         worker.prepare_to_fork()
@@ -95,10 +99,12 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _forking:
         _forking.pop().go_on()
+    _one_fork.release()
 
 
 def _after_fork_in_child() -> None:
     _forking.clear()
+    _one_fork.release()
     for worker in list(_workers):
         worker.start_over()
 

@@ -17,7 +17,6 @@ What is promised:
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import threading
 import time
@@ -92,6 +91,7 @@ class Writer:
         self._served = False
         self._starting = threading.RLock()  # as that of the line
         self._busy = threading.Lock()
+        self._held = False
         self._thread: threading.Thread | None = None
         self._watch: threading.Thread | None = None
 
@@ -155,13 +155,14 @@ class Writer:
         SQLite keeps the state of its locks in the memory of the process. A child that inherited it in the middle of a
         transaction would believe for ever that the database is locked, or worse, that it holds the lock.
         """
-        self._busy.acquire(timeout=FORK_TIMEOUT)
+        self._held = self._busy.acquire(timeout=FORK_TIMEOUT)
         if self._engine.dialect.name == "sqlite":
             self._engine.dispose()
 
     def go_on(self) -> None:
         """Resume in the parent."""
-        with contextlib.suppress(RuntimeError):  # the wait for it had timed out
+        if self._held:  # else the wait has timed out, and the lock is the running transaction's own
+            self._held = False
             self._busy.release()
 
     def start_over(self) -> None:
