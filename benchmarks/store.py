@@ -26,7 +26,7 @@ from typing import Any
 from sqlalchemy import Engine, make_url
 
 from aiguard import audit, store
-from aiguard.audit.tables import AuditEvent, AuditPayload
+from aiguard.audit.tables import COLUMNS, AuditEvent, AuditPayload
 from aiguard.db import Writer, make_engine, upgrade
 from aiguard.db.mapping import Sealing, people_of
 from aiguard.db.writer import BATCH_SIZE
@@ -152,9 +152,11 @@ def sealed_rows(keys: SubjectKeyRing, records: Sequence[Any], *, text_times: boo
     sealing = Sealing(keyring=keys, writer="wrt", subjects=keys.subject_keys(people_of(records)))
     rows = []
     for record in records:
-        row = dict(mappers[type(record)].prepare(record, sealing))
+        made = mappers[type(record)].prepare(record, sealing)
         if isinstance(record, AuditRecord):
-            row["at"] = record.at
+            row = {**dict(zip(COLUMNS, made.values, strict=True)), "sealed": made.sealed, "at": record.at}
+        else:
+            row = dict(made)
         if text_times:
             row = {k: v.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(v, datetime) else v for k, v in row.items()}
         rows.append(("event" if isinstance(record, AuditRecord) else "artifact", row))

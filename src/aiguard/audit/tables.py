@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import BigInteger, Connection, Engine, ForeignKey, LargeBinary, String, Table, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,10 +28,10 @@ from aiguard.audit.canonical import quoted
 from aiguard.audit.merkle import leaf_hash
 from aiguard.audit.payload import check_record
 from aiguard.db.base import PREFIX, Base, LeafIndex, UtcTime, utc_text
-from aiguard.db.bulk import BulkInsert, insert_all, reaches, straight, together
+from aiguard.db.bulk import BulkInsert, reaches, straight, together
 from aiguard.db.engine import writing
 from aiguard.db.failures import as_store_error
-from aiguard.db.mapping import Mapper, Row, Sealing
+from aiguard.db.mapping import Mapper, Sealing
 from aiguard.errors import IntegrityError, StoreUnavailable
 from aiguard.types import AuditRecord, KeyRing, new_id
 
@@ -46,6 +46,11 @@ SEQUENCER_TRIES: Final = 8
 
 LEAF_VERSION = 1
 SALT_BYTES = 32
+
+COLUMNS: Final = (
+    "log", "id", "type", "decision_id", "parent_id", "at", "actor", "tenant", "subject", "resource", "policy_hash", "leaf", "leaf_hash",
+)  # fmt: skip
+"""Of an event, but for its position."""
 
 _BLOCK: Final = 64
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
@@ -119,41 +124,50 @@ def append_alone(engine: Engine, record: AuditRecord, keyring: KeyRing) -> None:
         raise as_store_error(error) from None
 
 
-def prepare(record: AuditRecord, sealing: Sealing) -> Row:
+class Prepared(NamedTuple):
+    """One event as it goes into the tables, but for its position."""
+
+    values: tuple[Any, ...]
+    """Of :data:`COLUMNS`."""
+    sealed: bytes
+
+
+def prepare(record: AuditRecord, sealing: Sealing) -> Prepared:
     """The rows of one event but for its position; :class:`~aiguard.audit.payload.PayloadRefused` for what may not get in."""
     payload = check_record(record)
     salt = os.urandom(SALT_BYTES)
     subject = sealing.name(record.subject)
-    row: dict[str, Any] = {
-        "log": LOG,
-        "id": record.id,
-        "type": record.type,
-        "decision_id": record.decision_id,
-        "parent_id": _parent(record),
-        "at": utc_text(record.at),
-        "actor": subject if record.actor is record.subject else sealing.name(record.actor),
-        "tenant": record.tenant,
-        "subject": subject,
-        "resource": record.resource,
-        "policy_hash": record.policy_hash,
-    }
-    leaf = leaf_of(row, writer=sealing.writer, commit=commitment(salt, payload))
-    row["leaf"] = leaf
-    row["leaf_hash"] = leaf_hash(leaf)
+    told = (
+        LOG,
+        record.id,
+        record.type,
+        record.decision_id,
+        _parent(record),
+        utc_text(record.at),
+        subject if record.actor is record.subject else sealing.name(record.actor),
+        record.tenant,
+        subject,
+        record.resource,
+        record.policy_hash,
+    )
+    leaf = leaf_of(told, writer=sealing.writer, commit=commitment(salt, payload))
     about = record.subject if subject else ""  # an event goes on record without a person who was erased meanwhile
-    row["sealed"] = sealing.seal(salt + payload, aad=payload_aad(record.id, subject), subject=about)
-    return row
+    sealed = sealing.seal(salt + payload, aad=payload_aad(record.id, subject), subject=about)
+    return Prepared((*told, leaf, leaf_hash(leaf)), sealed)
 
 
-def leaf_of(row: Mapping[str, Any], *, writer: str, commit: str) -> bytes:
-    """The leaf of an event: canonical JSON, written out, since its members and their order are always the same."""
-    at: str = row["at"]
+def leaf_of(told: Sequence[str], *, writer: str, commit: str) -> bytes:
+    """The leaf of an event that says what the columns from ``log`` to ``policy_hash`` say.
+
+    It is canonical JSON, written out, since its members and their order are always the same.
+    """
+    log, id, type, decision_id, parent_id, at, actor, tenant, subject, resource, policy_hash = told
     return (
-        f'{{"actor":{quoted(row["actor"])},"commit":{quoted(commit)},"decision_id":{quoted(row["decision_id"])},'
-        f'"event_id":{quoted(row["id"])},"log":{quoted(row["log"])},"parent_id":{quoted(row["parent_id"])},'
-        f'"policy_hash":{quoted(row["policy_hash"])},"resource":{quoted(row["resource"])},'
-        f'"subject":{quoted(row["subject"])},"tenant":{quoted(row["tenant"])},'
-        f'"ts":"{at[:10]}T{at[11:]}+00:00","type":{quoted(row["type"])},"v":{LEAF_VERSION},'
+        f'{{"actor":{quoted(actor)},"commit":{quoted(commit)},"decision_id":{quoted(decision_id)},'
+        f'"event_id":{quoted(id)},"log":{quoted(log)},"parent_id":{quoted(parent_id)},'
+        f'"policy_hash":{quoted(policy_hash)},"resource":{quoted(resource)},'
+        f'"subject":{quoted(subject)},"tenant":{quoted(tenant)},'
+        f'"ts":"{at[:10]}T{at[11:]}+00:00","type":{quoted(type)},"v":{LEAF_VERSION},'
         f'"writer":{quoted(writer)}}}'
     ).encode()
 
@@ -163,11 +177,12 @@ def _parent(record: AuditRecord) -> str:
     return parent if isinstance(parent, str) and len(parent) <= 64 else ""
 
 
-def insert_rows(connection: Connection, rows: Sequence[Row]) -> None:
+def insert_rows(connection: Connection, rows: Sequence[Prepared]) -> None:
     """Give prepared events their positions and insert them. Whoever else appends waits until the transaction has ended."""
     first = _sequence(connection, len(rows))
-    numbered = [{**row, "seq": seq} for seq, row in enumerate(rows, first)]
-    insert_all(connection, ((_INSERT_EVENTS, numbered), (_INSERT_PAYLOADS, numbered)))
+    with together(connection):
+        _INSERT_EVENTS.add_values(connection, [(seq, *row.values) for seq, row in enumerate(rows, first)])
+        _INSERT_PAYLOADS.add_values(connection, [(seq, row.sealed) for seq, row in enumerate(rows, first)])
 
 
 _GROW = """
@@ -176,8 +191,8 @@ WHERE log = {0} AND size = (SELECT size FROM aiguard_audit_logs WHERE log = {0})
 """
 """Compare and swap: where the size is another one by the time its row can be locked, nothing is changed and nothing returned."""
 _LOCK = "SELECT pg_advisory_xact_lock({0})"
-_INSERT_EVENTS: Final = BulkInsert(cast("Table", AuditEvent.__table__))
-_INSERT_PAYLOADS: Final = BulkInsert(cast("Table", AuditPayload.__table__))
+_INSERT_EVENTS: Final = BulkInsert(cast("Table", AuditEvent.__table__), ("seq", *COLUMNS))
+_INSERT_PAYLOADS: Final = BulkInsert(cast("Table", AuditPayload.__table__), ("seq", "sealed"))
 
 
 def _sequence(connection: Connection, count: int) -> int:

@@ -41,7 +41,7 @@ def utc_text(at: datetime) -> str:
     """An instant as :class:`UtcTime` keeps it on SQLite: sortable, to the microsecond, in UTC. ``ValueError`` for a naive one."""
     if at.tzinfo is None:
         raise ValueError("a stored time needs a timezone; use datetime.now(UTC)")
-    return at.astimezone(UTC).isoformat(" ", "microseconds")[:-6]
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "microseconds")[:-6]
 
 
 LeafIndex = BigInteger().with_variant(Integer, "sqlite")

@@ -58,6 +58,10 @@ class BulkInsert:
 
     def add(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Part of :func:`insert_all`."""
+        self.add_values(connection, list(map(self._values, rows)))
+
+    def add_values(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Part of :func:`insert_all`, for rows that are a value for each of the columns, in their order."""
         if not rows:
             return
         if not _known(connection):
@@ -65,25 +69,23 @@ class BulkInsert:
                 self._plain, [dict(zip(self._names, self._with_times(row), strict=True)) for row in rows]
             )
         elif _is_postgres(connection):
-            columns = zip(*map(self._values, rows), strict=True)
+            columns = zip(*rows, strict=True)
             arrays = [array(values) for array, values in zip(self._arrays, columns, strict=True)]
             straight(connection, self._unpack, arrays)
         else:
-            values = map(self._with_texts, rows) if self._times else map(self._values, rows)
-            _driver(connection).executemany(self._marks, values)
+            _driver(connection).executemany(self._marks, map(self._with_texts, rows) if self._times else rows)
 
-    def _with_texts(self, row: Row) -> Sequence[Any]:
+    def _with_texts(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The values of a row, its instants as text."""
-        values = self._values(row)
         for place in self._times:
             at = values[place]
             if type(at) is not str and at is not None:
                 values = (*values[:place], _as_text(_in_utc(at)), *values[place + 1 :])
         return values
 
-    def _with_times(self, row: Row) -> Sequence[Any]:
+    def _with_times(self, row: tuple[Any, ...]) -> Sequence[Any]:
         """The values of a row, its instants as SQLAlchemy takes them."""
-        values = list(self._values(row))
+        values = list(row)
         for place in self._times:
             if isinstance(values[place], str):
                 values[place] = datetime.fromisoformat(values[place]).replace(tzinfo=UTC)

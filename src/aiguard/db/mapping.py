@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from aiguard.errors import SubjectErased
 from aiguard.types import BoundName, KeyRing, KnownName, SubjectKey
 
-Row = Mapping[str, Any]
+Row = Any
+"""What a mapper makes of a record, and only its own ``insert`` looks into."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
