@@ -156,7 +156,10 @@ def _open(content: bytes, content_type: str, files: Files | None = None, *, deco
     if is_json(kind):
         return JsonDocument.parse(content)
     if kind == "application/x-www-form-urlencoded":
-        return FormDocument.parse(content)
+        form = FormDocument.parse(content)
+        if any(name == "_charset_" and value.lower() not in ("utf-8", "us-ascii") for name, value in form.fields):
+            raise UnreadableBody("the form names another charset than UTF-8")
+        return form
     if kind == "multipart/form-data" and files is not None:
         return MultipartDocument.parse(content, content_type, open_part=_open, files=files)
     if kind.startswith("text/") and kind != "text/event-stream":

@@ -381,6 +381,26 @@ def test_an_event_without_a_name_is_a_message() -> None:
     )
 
 
+@settings(max_examples=60)
+@given(
+    cut(st.sampled_from(["jane.doe@example.com", "5105 1051 0510 5100", JWT[:300]]).map("see {0} and so on, ".format)),
+    st.lists(st.sampled_from(["", "start", "delta", "end"]), min_size=1, max_size=6),
+    st.booleans(),
+)
+@example(("", ["see jane.", "doe@exam", "ple.com and so on, "]), ["start", "delta", "end"], True)
+def test_whatever_events_are_called_what_they_say_together_holds_no_value(
+    sample: Any, names: list[str], as_json: Any
+) -> None:
+    pieces = [clean(piece) for piece in sample[1]]
+    value = "".join(pieces).removeprefix("see ").removesuffix(" and so on, ")
+    data = b"".join(
+        events({"text": piece} if as_json else piece, name=names[at % len(names)]) for at, piece in enumerate(pieces)
+    )
+    out = shown(through(EventStream(**options()), data, 64))
+    said = "".join(each["text"] if as_json else each for each in out)
+    assert not any(value[at : at + 6] in said for at in range(len(value) - 10))
+
+
 def test_a_rule_names_the_places_that_run_on_and_no_others_do() -> None:
     sent = events({"a": ["jane."], "text": "4111 1111 "}, {"a": ["doe@example.com"], "text": "1111 1111"})
     assert scrubbed(sent, deltas=("/a/*",)) == [

@@ -93,6 +93,25 @@ def test_a_file_that_cannot_be_read_is_refused_dropped_or_no_file_may_come_at_al
         scrub(text, files="refuse")
 
 
+def test_nothing_is_said_in_the_type_of_a_part():
+    kinds = ["text/plain; x=jane.doe@example.org", 'text/plain; charset=utf-8; name="jane.doe@example.org"']
+    scrubbed = scrub(form(*(part('form-data; name="a"', "one", kind) for kind in kinds)))
+    assert b"jane" not in scrubbed.content
+    assert b"Content-Type: text/plain\r\n" in scrubbed.content
+    assert b"Content-Type: text/plain; charset=utf-8\r\n" in scrubbed.content
+    for kind in ("text/4111111111111111", "text/plain; charset*=utf-8''utf-7"):
+        with pytest.raises(MalformedInput):
+            scrub(form(part('form-data; name="a"', "one", kind)))
+
+
+@pytest.mark.parametrize("name", ["_charset_", "%5Fcharset_"])
+def test_a_form_may_name_no_other_charset(name):
+    kind = "application/x-www-form-urlencoded"
+    assert scrub(f"{name}=UTF-8&a=b".encode(), kind=kind).content == b"_charset_=UTF-8&a=b"
+    with pytest.raises(UnreadableBody):
+        scrub(f"{name}=utf-7&a=jane.doe%2BAEA-example.org".encode(), kind=kind)
+
+
 def test_a_field_that_cannot_be_read_is_refused_even_where_files_are_dropped():
     with pytest.raises(MalformedInput, match="field"):
         scrub(form(part('form-data; name="a"', b"\x89PNG", "image/png")), files="drop")

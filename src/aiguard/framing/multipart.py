@@ -24,6 +24,9 @@ MAX_FIELDS: Final = 1000
 MAX_HEAD: Final = 4096
 """Bytes of one part's headers."""
 
+MAX_DIGITS: Final = 5
+"""Digits in the type of a part, at most: it goes on as it is, and more could be a number that is somebody's."""
+
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")
 _PARAMETER: Final = re.compile(r';\s*([!#$%&*+.^_`|~0-9A-Za-z-]+)=(?:"([^"\\\x00-\x1f\x7f]*)"|([^\s";\\]+))\s*')
 _TYPE: Final = re.compile(r"[!#$&^_.+0-9A-Za-z-]{1,64}/[!#$&^_.+0-9A-Za-z-]{1,64}\s*")
@@ -244,7 +247,12 @@ def _headers(head: bytes, number: int) -> tuple[str, str | None, str]:
     if kind and (not _TYPE.fullmatch(kind.partition(";")[0]) or not kind.isascii()):
         raise MalformedInput(f"{where} has no type that can be read")
     if kind:
-        _parameters(kind, where)
+        essence, about = _parameters(kind, where)
+        if sum(map(str.isdigit, essence)) > MAX_DIGITS:
+            raise MalformedInput(f"{where} has no type that can be read")
+        kind = "; charset=".join((essence, about["charset"]) if "charset" in about else (essence,))
+        if any(name.startswith("charset*") for name in about):
+            raise UnreadablePart(f"{where} gives its charset in the extended form")
     return parameters["name"], parameters.get("filename"), kind
 
 

@@ -49,6 +49,9 @@ _COUNTED: Final = frozenset({"token", "tokens"})
 """What a document holds whose ``index`` counts tokens, as text-generation-inference sends them."""
 
 
+Key = tuple[Hashable, ...]
+
+
 class Places:
     """Where the texts of a stream's documents run on. One for a stream: it remembers what it guessed.
 
@@ -85,8 +88,8 @@ class Places:
             return Run(self._keys(value, leaf.path, of, over))
         if name in FACTS or _FACT_ENDS.search(name) or _WHOLE.fullmatch(text):
             return None
-        keys = self._keys(value, leaf.path, of, over)
-        key = keys[-1]
+        keys = tuple(each for each in self._keys(value, leaf.path, of, over) if each[0] == of)
+        key = keys[0]
         if key in self._guessed:
             return Run(keys, sure=False)
         first = self._first.get(key)
@@ -100,19 +103,24 @@ class Places:
             self._guessed.add(key)
         return Run(keys, sure=False)
 
-    def _keys(self, value: Any, path: Path, of: str, over: list[Hashable]) -> tuple[Hashable, ...]:
-        """How the text is called: by its place, and by the numbers of the document too where they may tell it from others."""
+    def _keys(self, value: Any, path: Path, of: str, over: list[Hashable]) -> tuple[Key, ...]:
+        """The ways to read the text.
+
+        They are by its place in documents of that name; by its place in all, for readers who ask for no name; and by the numbers
+        of the document too, where they may tell it from others.
+        """
         whole, steps, numbers = _told_apart(value, path)
-        place = (of, steps, numbers)
+        place: Key = (of, steps, numbers)
+        ways: tuple[Key, ...] = (place, (None, steps, numbers)) if of else (place,)
         if not whole or not _COUNTED.isdisjoint(path):
-            return (place,)
+            return ways
         seen = self._rounds.get(place)
         if seen is None:
             if len(self._rounds) >= MAX_CHANNELS:
-                return place, (*place, whole)
+                return (*ways, (*place, whole))
             seen = self._rounds[place] = _Round()
         over.extend((*place, one) for one in seen.counted(whole))
-        return (place,) if seen.counts else (place, (*place, whole))
+        return ways if seen.counts else (*ways, (*place, whole))
 
 
 class _Round:

@@ -192,7 +192,11 @@ class EventStream(_Records):
         runs = self._runs_on and data.strip() != DONE
         found = [(), *self._texts(beside)] if runs else self._texts([text, *beside])
         self._queue.add(
-            [text, *beside], found, [Run(((_kind(event),),)) if runs else None, *([None] * len(beside))], write, size
+            [text, *beside],
+            found,
+            [Run(((_kind(event),), (None,))) if runs else None, *([None] * len(beside))],
+            write,
+            size,
         )
 
     def _apart(self, event: SseEvent, beside: Sequence[str]) -> bytes:
