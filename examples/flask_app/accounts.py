@@ -88,7 +88,8 @@ def refuse_other_sites() -> Response | None:
         return _forbidden("it came from another site")
     is_form = request.mimetype == "application/x-www-form-urlencoded" and request.blueprint == "accounts"
     given = request.headers.get(HEADER) or (request.form.get("csrf_token") if is_form else None) or ""
-    if not hmac.compare_digest(given.encode(), str(session.get("csrf", "\0")).encode()):
+    expected = session.get("csrf")
+    if not expected or not hmac.compare_digest(given.encode(), str(expected).encode()):
         return _forbidden("its token is missing or old; reload the page")
     return None
 

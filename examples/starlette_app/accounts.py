@@ -126,8 +126,8 @@ def csrf_token(request: Request) -> str:
 
 def refused(request: Request, given: str | None) -> Response | None:
     """A refusal unless ``given`` is the session's token; nobody signed in is for the guard to say."""
-    expected = str(request.session.get("csrf", "\0"))
-    if hmac.compare_digest((given or "").encode(), expected.encode()):
+    expected = request.session.get("csrf")
+    if expected and hmac.compare_digest((given or "").encode(), str(expected).encode()):
         return None
     return _forbidden("its token is missing or old; reload the page")
 

@@ -96,6 +96,10 @@ def test_a_wrong_password_or_name_does_not_sign_in(visitor: TestClient) -> None:
         answer = visitor.post("/sign-in", data={"name": name, "password": password, "csrf_token": token})
         assert answer.status_code == 401
     assert visitor.post("/sign-in", data={"name": "member", "password": "right"}).status_code == 403
+    visitor.cookies.clear()  # no session, as another site may send anybody
+    for guess in ("", "\0", "None"):
+        asked = {"name": "member", "password": "right", "csrf_token": guess}
+        assert visitor.post("/sign-in", data=asked).status_code == 403
     assert visitor.get("/").status_code == 302
 
 

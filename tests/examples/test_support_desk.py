@@ -79,6 +79,10 @@ def test_a_wrong_password_or_name_does_not_sign_in(visitor: FlaskClient) -> None
 def test_signing_in_needs_the_token_of_the_page(visitor: FlaskClient) -> None:
     visitor.get("/sign-in")
     assert visitor.post("/sign-in", data={"name": "agent", "password": "right"}).status_code == 403
+    stranger = visitor.application.test_client()  # without a session, as another site may send anybody
+    for guess in ("", "\0", "None"):
+        asked = {"name": "agent", "password": "right", "csrf_token": guess}
+        assert stranger.post("/sign-in", data=asked).status_code == 403
     assert visitor.get("/").status_code == 302
 
 
