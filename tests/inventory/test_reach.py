@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from openai import OpenAI
 from tests.support.guards import JANE, make_guard
 
 from aiguard import require_ai_scope
+from aiguard.inventory import clients as clients_module
 from aiguard.inventory import is_guarded, is_model_client, reach, unguarded_in_process
 from aiguard.settings import Settings
 
@@ -23,6 +25,7 @@ SETTINGS = Settings.load(
 guard, _ = make_guard(settings=SETTINGS)
 client = guard.client(OpenAI)
 bare = OpenAI(api_key="sk-x")
+reach_module = sys.modules["aiguard.inventory.reach"]  # the package's name for it is the function
 clients = {"fast": client, "slow": None}
 namespace = SimpleNamespace(deep=SimpleNamespace(client=client), other=3)
 
@@ -243,3 +246,25 @@ def test_living_clients_without_a_guard_are_counted_with_what_can_be_done() -> N
     found = unguarded_in_process() - before
     assert found == {("anthropic.Anthropic", True): 1, ("openai.AzureOpenAI", False): 1, ("openai.Own", True): 1}
     assert len(kept) == 3
+
+
+def test_an_application_in_a_folder_whose_name_begins_as_one_of_ours_is_looked_at(monkeypatch):
+    monkeypatch.setattr(clients_module, "_not_the_applications", lambda: ("/nowhere/src/aiguard",))
+    assert clients_module.is_applications("/nowhere/src/aiguard_shop/views.py")
+    assert not clients_module.is_applications("/nowhere/src/aiguard/views.py")
+
+
+def test_a_search_that_is_given_up_is_said(caplog, monkeypatch):
+    monkeypatch.setattr(reach_module, "MAX_FUNCTIONS", 2)
+
+    def far():
+        return bare.responses.create(model="small", input="x")
+
+    def nearer():
+        return far()
+
+    def view():
+        return nearer()
+
+    assert reach([view]) == frozenset()
+    assert "was not looked at" in caplog.text

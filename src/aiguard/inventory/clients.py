@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import gc
+import os
 import site
 import sys
 import sysconfig
@@ -104,7 +105,7 @@ def is_applications(file: str) -> bool:
     if file.startswith("<"):
         return False
     resolved = str(Path(file).resolve())
-    return not any(resolved.startswith(place) for place in _not_the_applications())
+    return not any(resolved.startswith(place + os.sep) for place in _not_the_applications())
 
 
 def application_modules() -> list[ModuleType]:

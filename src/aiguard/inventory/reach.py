@@ -9,6 +9,7 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from aiguard.guard import Guard
 from aiguard.identity import marker_of
 from aiguard.inventory.clients import is_applications, is_guarded, is_model_client, module_of
 
+logger = logging.getLogger("aiguard")
+
 MAX_FUNCTIONS: Final = 2_000
-"""Functions followed from one route; an application in which more hang together says so (:attr:`Reached.complete`)."""
+"""Functions followed from one route; that there are more is logged."""
 
 MAX_ITEMS: Final = 200
 """Entries of a dictionary, list or tuple that are looked at."""
@@ -63,6 +66,10 @@ def reach(functions: Iterable[Any], *, app: Any = None) -> frozenset[Hit]:
     for function in functions:
         search.add(function, None)
     search.run()
+    if not search.complete:
+        logger.warning(
+            "more than %d functions hang together from one route; what lies beyond was not looked at", MAX_FUNCTIONS
+        )
     return frozenset(search.hits)
 
 
@@ -70,6 +77,7 @@ class _Search:
     def __init__(self, app: Any) -> None:
         self.app = app
         self.hits: set[Hit] = set()
+        self.complete = True
         self._queue: list[tuple[FunctionType, Any]] = []
         self._seen: set[tuple[int, int]] = set()
         self._kept: list[Any] = []  # so that no id is used twice
@@ -103,7 +111,10 @@ class _Search:
         if isinstance(inner, FunctionType):
             self.add(inner, bound)
         key = (id(value), id(bound))
-        if key in self._seen or len(self._seen) >= MAX_FUNCTIONS or not is_applications(value.__code__.co_filename):
+        if key in self._seen or not is_applications(value.__code__.co_filename):
+            return
+        if len(self._seen) >= MAX_FUNCTIONS:
+            self.complete = False
             return
         self._seen.add(key)
         self._kept.append((value, bound))
