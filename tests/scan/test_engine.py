@@ -52,6 +52,21 @@ def test_a_candidate_that_fails_may_lose_its_last_groups() -> None:
     assert spans("1234 5", NUMBER) == [("NUMBER", "1234")]
 
 
+def test_a_comma_that_must_not_stand_before_may_part_columns() -> None:
+    number = replace(NUMBER, not_after=",")
+    assert spans("Jane,1234", number) == [("NUMBER", "1234")]
+    assert spans("7,1234", number) == []
+
+
+def test_the_digits_of_a_decimal_fraction_are_no_number() -> None:
+    number = replace(NUMBER, pattern=r"\b\d{10}\b")
+    for text in ("0.1234567890", "(0.1234567890)", "-77.1234567890", "[0.5, 123.1234567890]"):
+        assert spans(text, number) == [], text
+    for text in ("1712.1234567890", "v0.1234567890", "n. 1234567890", ".1234567890", "No.1234567890", "1.0.1234567890"):
+        assert spans(text, number) == [("NUMBER", "1234567890")], text
+    assert spans("1.1234 5678", NUMBER) == [("NUMBER", "1234 5678")]
+
+
 def test_a_letter_of_any_alphabet_goes_on_a_word() -> None:
     assert spans("1234é", NUMBER) == []
     assert spans("д1234", NUMBER) == []

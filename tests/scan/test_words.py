@@ -6,7 +6,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiguard.scan.words import last, spaced, trigger, words
+from aiguard.scan.words import last, preceding, spaced, trigger, words
 
 LISTED = ("tax id", "pan", "ни", "身份证", "téléphone", "d.o.b", "st nr")
 PIECES = ("tax", "Tax", "ID", "id", "Id", " ", "_", "-", "pan", "Pan", "PAN", "s", "S", "company", "ни", "НИ", "身份证", "téléphone", "D.O.B", "St", "Nr", "1", "é", "\n", "(")  # fmt: skip
@@ -28,15 +28,25 @@ def test_keys_are_read_as_the_words_they_are_made_of() -> None:
     assert not re2.search(trigger(("pan",)), "a company's panel")
 
 
+UNSPACED = "\u4e00-\u9fff"
 NESTED = ("a/c", "card", "card no", "cards", "no", "número", "身分證", "身分", "c")
+
+
+def test_a_word_of_a_script_without_spaces_counts_behind_any_letter() -> None:
+    for text in ("我的手机号是", "请拨打手机", "제휴대폰은", "וטלפון"):
+        assert last(words(("手机", "휴대폰", "טלפון")), text) > 0, text
+    assert last(words(("phone", "тел")), "microphone отел") == -1
+    assert preceding("这是一个很长的没有标点的句子我的手机号是1", 20, 8).endswith("手机号是")
+    assert preceding("a long microphone 1", 18, 6) == " "
 
 
 def simply(listed: tuple[str, ...]) -> re.Pattern[str]:
     longest_first = "|".join(re.escape(word) for word in sorted(listed, key=len, reverse=True))
-    return re.compile(rf"(?<![^\W\d_])(?:{longest_first})s?(?![a-z]|(?<=[a-z])[ß-öø-ɏͰ-ϿЀ-ӿ])")
+    begins = rf"(?<![^\W\d_])(?![{UNSPACED}])|(?=[{UNSPACED}])"
+    return re.compile(rf"(?:{begins})(?:{longest_first})s?(?![a-z]|(?<=[a-z])[ß-öø-ɏͰ-ϿЀ-ӿ])")
 
 
-@given(st.lists(st.sampled_from([*NESTED, "s", " ", "x", "1", "é", "\n", "cardn"]), max_size=8).map("".join))
+@given(st.lists(st.sampled_from([*NESTED, "s", " ", "x", "1", "é", "\n", "cardn", "我的"]), max_size=8).map("".join))
 def test_words_in_a_tree_are_the_words_of_the_list(text: str) -> None:
     found = words(NESTED)
     assert found is not None

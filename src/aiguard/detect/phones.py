@@ -14,7 +14,8 @@ from typing import Final
 _EXTENSION: Final = re.compile(r"[ ,;]{0,2}(?:[xX]|[eE]xt\.?) ?\d{1,6}$")
 _DATE: Final = re.compile(
     r"(?:(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])"
-    r"|(?:0?[1-9]|[12]\d|3[01])[-./ ](?:0?[1-9]|[12]\d|3[01])[-./ ](?:19|20)?\d\d)(?:[ T]\d\d.?)?"
+    r"|(?:(?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])|(?:1[3-9]|2\d|3[01])[-./ ](?:0?[1-9]|1[0-2]))[-./ ](?:19|20)?\d\d)"
+    r"(?:[ T]\d\d.?)?"
 )
 _DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _COUNTED: Final = "12345678901234567890"
@@ -182,8 +183,9 @@ def grouped(text: str) -> bool:
     groups = re.findall(r"\d+", text)
     digits = "".join(groups)
     between = re.findall(r"(?<=\d)\D+(?=\d)", text)
+    eight = [len(group) for group in groups] == [2, 3, 3] and between == [" ", " "]
     if (
-        not 9 <= len(digits) <= 12
+        not (9 <= len(digits) <= 12 or eight)
         or digits[0] != "0"
         or digits[1] == "0"
         or _DAY_FIRST.match(text)
@@ -200,6 +202,23 @@ def grouped(text: str) -> bool:
     if (pairs and (len(groups) != 5 or len(set(between)) > 1)) or ("." in between[1:] and not pairs):
         return False
     return _trunk(digits)
+
+
+def eight(text: str) -> bool:
+    """An assigned number from the prefix of Russia and Kazakhstan on: ``8 (912) 345-67-89``."""
+    digits = _digits(text)
+    return len(digits) == 11 and any(_valid(region, digits[1:]) for region in ("RU", "KZ"))
+
+
+def short(text: str) -> bool:
+    """Five or six figures that some country has assigned, and no round amount."""
+    digits = _digits(text)
+    return len(set(digits)) > 2 and not digits.endswith("000") and _anywhere(digits)
+
+
+def chinese(text: str) -> bool:
+    """A mobile number of China in groups of three, four and four."""
+    return _valid("CN", _digits(text)) and len(set(_digits(text))) > 3
 
 
 def bracketed(text: str) -> bool:
@@ -248,6 +267,8 @@ def national(text: str) -> bool:
         return False
     groups = [group for group in re.split(r"\D+", _EXTENSION.sub("", text)) if group]
     digits = "".join(groups)
+    if groups and _DAY.fullmatch(groups[0]):
+        return False  # 20240312-7781: a number that something got on that day
     if not 6 <= len(digits) <= 15 or len(groups) > 6 or len(set(digits)) < 2:
         return False
     return sum(len(group) == 1 for group in groups[1:]) <= 1 and (len(groups) < 3 or len(groups[-1]) > 1)

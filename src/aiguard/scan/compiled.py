@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from aiguard.scan.program import Search, searcher
 from aiguard.scan.recognizer import Recognizer, Validate, compile_pattern
-from aiguard.scan.words import labelled, last, preceding, spaced, trigger, words
+from aiguard.scan.words import labelled, last, preceding, spaced, spelled, trigger, words
+
+FRACTION: Final = 9
+"""Digits in one run after a decimal point from which on they are taken for a fraction and for nothing else."""
 
 
 class Compiled:
@@ -95,7 +99,7 @@ class Compiled:
             follows = recognizer.follows
             if follows is None or not follows(preceding(text, start, recognizer.context_window)):
                 return 0
-        if start and recognizer.not_after and text[start - 1] in recognizer.not_after:
+        if start and ((recognizer.not_after and _led_up(text, start, recognizer.not_after)) or _fraction(text, start)):
             return 0
         validate = validate or recognizer.validate
         open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
@@ -111,12 +115,8 @@ class Compiled:
 
 
 def _word(char: str) -> bool:
-    """Whether ``char`` continues a word of an alphabet, or a number.
-
-    Letters from U+0590 on (Hebrew, Arabic, Indic scripts, CJK, Hangul …) glue particles to words or use no spaces, so
-    next to a value of ours they are a boundary.
-    """
-    return char.isalnum() and (char < "\u0590" or char.isdecimal() or "\u1e00" <= char < "\u2000")
+    """Whether ``char`` continues a word of an alphabet, or a number; other letters next to a value of ours are a boundary."""
+    return char.isalnum() and (spelled(char) or char.isdecimal())
 
 
 def _edge(text: str, index: int) -> bool:
@@ -125,6 +125,27 @@ def _edge(text: str, index: int) -> bool:
         return True
     left = text[index - 1]
     return not (left.isalnum() and _word(left) and _word(text[index]))
+
+
+def _led_up(text: str, index: int, stops: str) -> bool:
+    """Whether the character before ``index`` is one of ``stops``; a comma only when a digit precedes it, as columns have commas too."""
+    before = text[index - 1]
+    return before in stops and (before != "," or (index > 1 and text[index - 2].isdigit()))
+
+
+def _fraction(text: str, index: int) -> bool:
+    """Whether the digits from ``index`` on are those of a decimal fraction: ``0.0842389659712649442845``, ``-77.41111111111111``.
+
+    They stand in one run, nine at least (``1.4111 1111 …`` may be the first of a list), behind up to three digits and the point.
+    """
+    if text[index - 1] != "." or index < 2 or not text[index : index + FRACTION].isdigit():
+        return False
+    if len(text) < index + FRACTION or not text[index - 2].isdigit():
+        return False
+    first = index - 2
+    while first > index - 4 and first > 0 and text[first - 1].isdigit():
+        first -= 1
+    return first == 0 or not (text[first - 1].isalnum() or text[first - 1] in "._")
 
 
 def _goes_on(text: str, index: int, stops: str) -> bool:

@@ -49,7 +49,8 @@ class Recognizer:
     wants no letter or digit of any script directly before or after the match. ``open_end`` asks that only before it, and
     ``follows`` is asked of the characters before a match that one does stand before, such as where another value ends
     there. ``not_after`` and ``not_before`` are
-    further characters that must not stand there (a full stop or a colon counts before a letter or digit only). ``alone_score`` is
+    further characters that must not stand there (a full stop or a colon counts before a letter or digit only, a comma after a digit only); nor are the
+    digits of a decimal fraction a match. ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
     before a match, the nearer one decides. A match that ``validate`` refuses still counts, for ``labelled_score``, where one of the ``labels``
     stands right before it (:data:`aiguard.scan.words.JOINED`) and it is ``plausible``: whoever mistypes a number that he names has still written it. ``settled`` lets a stream go on before ``extend`` has seen all that it may

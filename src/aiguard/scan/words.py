@@ -23,10 +23,19 @@ def preceding(text: str, start: int, window: int) -> str:
     first = start - window
     if first <= 0:
         return text[:start]
-    if text[first - 1].isalpha():
-        while first < start and text[first].isalpha():
+    if text[first - 1].isalpha() and spelled(text[first - 1]):
+        while first < start and text[first].isalpha() and spelled(text[first]):
             first += 1
     return text[first:start]
+
+
+def spelled(char: str) -> bool:
+    """Whether a letter is of an alphabet whose words stand apart.
+
+    Letters from U+0590 on (Hebrew, Arabic, Indic scripts, CJK, Hangul …) glue particles to words or use no spaces, so a
+    word may begin behind any of them.
+    """
+    return char < "\u0590" or "\u1e00" <= char < "\u2000"
 
 
 def words(listed: Sequence[str]) -> re.Pattern[str] | None:
@@ -44,7 +53,9 @@ def words(listed: Sequence[str]) -> re.Pattern[str] | None:
             node = node.setdefault(char, {})
         node[""] = {}
     # That no letter stands before is asked after the first letter, which lets `re` leap to the next place it occurs at.
-    begins = [rf"{re.escape(char)}(?<![^\W\d_].){_branches(rest)}" for char, rest in tree.items()]
+    begins = [
+        re.escape(char) + (r"(?<![^\W\d_].)" if spelled(char) else "") + _branches(rest) for char, rest in tree.items()
+    ]
     # After a word of ours another Latin, Greek or Cyrillic letter makes it another word; particles of other scripts do not.
     return re.compile(rf"(?s:{'|'.join(begins)})s?(?![a-z]|(?<=[a-z])[ß-öø-ɏͰ-ϿЀ-ӿ])")
 

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from aiguard.detect import phones
+from aiguard.detect.catalogue.phone_words import OTHER_NUMBERS, PHONE_CONTEXT, SHORT_NAMES
 from aiguard.scan import Recognizer
 
 # Latin, Greek and Cyrillic letters; scripts that are written without spaces are left out, since there the words
@@ -14,22 +15,8 @@ _LETTER = "A-Za-z0-9À-ÖØ-öø-ɏͰ-ϿЀ-ӿ"
 
 _EXTENSION = r"(?:[ ,;]{0,2}(?:[xX]|[eE]xt\.?)[ ]?\d{1,6})?"
 
-_PHONE_CONTEXT = (
-    "phone", "phone number", "telephone", "tel", "tel no", "mobile", "mob", "cell", "cellphone", "call", "calling",
-    "called", "dial", "fax", "sms", "whatsapp", "reach", "hotline", "landline",
-    "home number", "work number", "text me", "ring me", "contact me", "my number", "answering at", "messages to", "msisdn", "desk",
-    "telefon", "telefonisch", "handy", "rufen", "anruf", "mobil", "rappeler", "rappelez", "joindre", "téléphone", "telephone", "portable", "appeler", "appelez",
-    "teléfono", "telefono", "móvil", "movil", "celular", "llamar", "llamarme", "llame", "llámame", "cellulare", "chiamare",
-    "chiama", "telefone", "telemóvel", "ligar", "ligue", "telefoon", "mobiel", "bel", "telefonnummer", "telefonnummeret", "puhelin", "nomor hp", "no hp", "nomor telepon", "telepon",
-    "telefonu", "тел", "телефон", "моб", "звоните", "電話", "电话", "手机", "휴대폰", "전화", "هاتف", "फोन", "โทร",
-)  # fmt: skip
-
-_PHONE_DENY = (
-    "order", "order no", "order number", "order id", "invoice", "invoice no", "ticket", "case", "case number", "ref",
-    "reference", "id", "serial", "isbn", "issn", "sku", "part", "version", "build", "tracking", "parcel", "batch",
-    "account", "acct", "driver's license number", "license number", "licence number", "card number", "social security number", "id number", "located at", "is at", "taxi to", "address", "policy", "license", "licence", "passport", "zip", "postcode", "date", "bug", "issue", "pr",
-    "port", "pid", "timestamp", "epoch", "commit", "bytes", "total", "amount", "price", "transaction", "iban", "vat",
-)  # fmt: skip
+NAMED: Final = 24
+"""Characters before a number that is grouped as telephone numbers are, in which a name of some other number speaks against it."""
 
 
 _LED_IN: Final = re.compile(
@@ -135,7 +122,7 @@ RECOGNIZERS = (
         pattern=rf"\b00[ (]{{0,2}}[1-9](?:[ \t().\-/]{{0,3}}\d){{6,15}}{_EXTENSION}\b",
         validate=phones.international,
         shrink=3,
-        deny=(*_PHONE_DENY, "ean", "upc", "gtin", "barcode", "item"),
+        deny=(*OTHER_NUMBERS, "ean", "upc", "gtin", "barcode", "item"),
         context_window=24,
         base_score=0.9,
         max_length=90,
@@ -148,8 +135,8 @@ RECOGNIZERS = (
         name="phone_nanp",
         type="PHONE_NUMBER",
         pattern=rf"(?:\b1[ .\-]?)?\b\d{{3}}[.\-]\d{{3}}[.\-]\d{{4}}{_EXTENSION}\b",
-        deny=_PHONE_DENY,
-        context=_PHONE_CONTEXT,
+        deny=OTHER_NUMBERS,
+        context=PHONE_CONTEXT,
         not_after="+",
         base_score=0.75,
         context_window=32,
@@ -163,7 +150,7 @@ RECOGNIZERS = (
         name="phone_nanp_bracketed",
         type="PHONE_NUMBER",
         pattern=rf"(?:\b1[ .\-]?)?\(\d{{3}}\)[ .\-]{{0,2}}\d{{3}}[ .\-]?\d{{4}}{_EXTENSION}\b",
-        context=_PHONE_CONTEXT,
+        context=PHONE_CONTEXT,
         not_after="+",
         base_score=0.75,
         context_window=32,
@@ -178,10 +165,11 @@ RECOGNIZERS = (
         type="PHONE_NUMBER",
         pattern=rf"\b(?:1[ ])?[2-9]\d{{2}}[ ][2-9]\d{{2}}[ \-]\d{{4}}{_EXTENSION}\b",
         validate=phones.north_american,
-        deny=_PHONE_DENY,
-        context=_PHONE_CONTEXT,
+        deny=OTHER_NUMBERS,
+        context=PHONE_CONTEXT,
         not_after="+",
         base_score=0.6,
+        context_window=32,
         max_length=40,
         priority=43,
         source="North American Numbering Plan",
@@ -194,8 +182,8 @@ RECOGNIZERS = (
         pattern=rf"\+?(?:\(0?\d{{1,4}}\)|\b\d)(?:[ \t().\-/]{{0,2}}\d){{5,14}}{_EXTENSION}\b",
         validate=phones.national,
         shrink=3,
-        context=_PHONE_CONTEXT,
-        deny=_PHONE_DENY,
+        context=PHONE_CONTEXT,
+        deny=OTHER_NUMBERS,
         base_score=0.3,
         context_score=0.7,
         context_window=80,
@@ -210,10 +198,11 @@ RECOGNIZERS = (
         type="PHONE_NUMBER",
         pattern=r"(?:\(0[1-9]\d{0,4}\)[ ]?|\b0[1-9]\d{0,4}[ ]?[ /.\-][ ]?)\d{2,8}(?:[ .\-]\d{2,5}){0,6}\b",
         validate=phones.grouped,
-        deny=_PHONE_DENY,
+        deny=OTHER_NUMBERS,
         not_after="+-./:,#$€£",
         not_before="-./:",
         base_score=0.55,
+        context_window=NAMED,
         max_length=64,
         priority=42,
         source="how numbers are written from their trunk prefix on; phonenumbers metadata",
@@ -238,10 +227,11 @@ RECOGNIZERS = (
         type="PHONE_NUMBER",
         pattern=r"\([1-9]\d{1,3}\)[ ]?\d{3,5}[ \-]\d{3,4}(?:[ \-]\d{2,4})?\b",
         validate=phones.bracketed,
-        deny=_PHONE_DENY,
+        deny=OTHER_NUMBERS,
         not_after="+-./:,#$€£",
         not_before="-./:",
         base_score=0.55,
+        context_window=NAMED,
         max_length=30,
         priority=42,
         source="how numbers are written with their area in brackets; phonenumbers metadata",
@@ -249,20 +239,63 @@ RECOGNIZERS = (
         counter_examples=("Journal (1999) 123 4567", "f(11) 12"),
     ),
     Recognizer(
+        name="phone_eight",
+        type="PHONE_NUMBER",
+        pattern=r"\b8[ \-]?(?:\(\d{3,5}\)|[ \-]\d{3}[ \-])[ ]?\d{1,3}[ \-]\d{2}[ \-]\d{2}\b",
+        validate=phones.eight,
+        deny=OTHER_NUMBERS,
+        context_window=NAMED,
+        not_after="+-./:$€£",
+        not_before="-./:",
+        base_score=0.6,
+        max_length=24,
+        priority=42,
+        source="how numbers are written in Russia and Kazakhstan; phonenumbers metadata",
+        examples=("это 8 (912) 345-67-89", "8-912-345-67-89"),
+        counter_examples=("8 (100) 345-67-89", "8 100 200 30 40"),
+    ),
+    Recognizer(
+        name="phone_chinese",
+        type="PHONE_NUMBER",
+        pattern=r"\b1[3-9]\d(?:[ ]\d{4}[ ]|-\d{4}-)\d{4}\b",
+        validate=phones.chinese,
+        deny=OTHER_NUMBERS,
+        context_window=NAMED,
+        not_after="+-./:,#$€£",
+        not_before="-./:",
+        base_score=0.55,
+        max_length=13,
+        priority=42,
+        source="how mobile numbers are grouped in China; phonenumbers metadata",
+        examples=("给 138 1234 5678", "sent to 138-1234-5678"),
+        counter_examples=("order 138 1234 5678", "118 1234 5678"),
+    ),
+    Recognizer(
         name="phone_short",
         type="PHONE_NUMBER",
-        pattern=(
-            r"(?i:\b(?:phone|telephone|tel|telefon|mobile|cell|fax)(?: number| no\.?)?(?: is|:|\.:?)) "
-            r"(\d{5}|\d{2,3}[ \-]\d{3})\b"
+        pattern=r"\b(?:\d{5}|\d{2,3}[ \-]\d{3})\b",
+        validate=phones.short,
+        context=(
+            *SHORT_NAMES,
+            "call me at",
+            "call me on",
+            "call us at",
+            "call us on",
+            "reach me at",
+            "reach me on",
+            "ring me on",
+            "text me at",
         ),
-        validate=lambda text: len(set(text)) > 2 and not text.endswith("000"),
-        not_before="-./:,",
-        base_score=0.6,
-        max_length=48,
+        context_window=16,
+        not_after="+-./:,#$€£%",
+        not_before="-./:,%",
+        base_score=0.1,
+        context_score=0.6,
+        max_length=7,
         priority=20,
         source="numbers of small countries and of switchboards, right after the words for one",
-        examples=("my phone number is 62889", "Tel. 20-123"),
-        counter_examples=("call on 62889 people", "phone: 10000"),
+        examples=("my phone number is 62889", "Tel. 20-123", "call me on 62889 tomorrow", '"phone": "62889"'),
+        counter_examples=("call on 62889 people", "phone: 10000", "phone-12345", "the phone was sold to 62889 people"),
     ),
     Recognizer(
         name="phone_alone",

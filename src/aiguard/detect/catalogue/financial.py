@@ -79,8 +79,10 @@ def _card(text: str) -> bool:
 
 
 def _grouped(sizes: list[int]) -> bool:
-    """Cards are written in one run, in groups of at least two, or digit by digit; not as arbitrary figures."""
-    return len(sizes) == 1 or all(size == 1 for size in sizes) or min(sizes) >= 2
+    """Cards are written in one run, in groups of two to six, in two halves, or digit by digit; not as arbitrary figures."""
+    if len(sizes) == 1 or all(size == 1 for size in sizes):
+        return True
+    return min(sizes) >= 2 and (max(sizes) <= 6 or sizes in ([8, 8], [6, 10]))
 
 
 def _iban(text: str) -> bool:
