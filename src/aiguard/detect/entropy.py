@@ -27,8 +27,10 @@ _FIGURES: Final = re.compile(r"[0-9][^0-9]*[0-9]")
 _SYMBOL: Final = re.compile(r"[^\w\s.,:/\-]")
 
 
-_CALL: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(\)|\[\w{1,20}\])")
-"""What code calls or looks up: ``pam_start()``, ``basic[1]``."""
+_CALL: Final = re.compile(
+    r"[A-Za-z_][\w.]*(?:\(\)|\[\w{1,20}\])|[a-z_]\w*=(?:[Tt]rue|[Ff]alse|None|null|\d{1,4})|-{1,2}\{\w+\}|![A-Za-z]{2,12}"
+)
+"""What code calls, looks up, passes or fills in: ``pam_start()``, ``basic[1]``, ``override=True``, ``--{name}``, ``!vault``."""
 
 
 def entropy(text: str) -> float:

@@ -110,7 +110,7 @@ RECOGNIZERS = (
         name="password_option",
         type="SECRET",
         pattern=(
-            r"(?i)--?(?:[a-z0-9]{1,16}-){0,3}(?:password|passwd|passphrase|pwd|pass|pw|storepass|keypass)[ =]{1,2}[\"'\\]{0,2}"
+            r"(?i)--?(?:[a-z0-9]{1,16}[_\-]){0,3}(?:password|passwd|passphrase|pwd|pass|pw|storepass|keypass)[ =]{1,2}[\"'\\]{0,2}"
             r"([^\s\"'`<>(){}\[\];|&$\\][^\s\"'`<>;|&\\]{4,100})"
         ),
         validate=password_value,
@@ -161,7 +161,7 @@ RECOGNIZERS = (
         name="command_token",
         type="SECRET",
         pattern=(
-            r"(?i)\B--?(?:[a-z0-9]{1,16}-){0,3}(?:token|secret|api-?key|access-key|secret-key|auth|key)[ =]{1,2}[\"'\\]{0,2}"
+            r"(?i)\B--?(?:[a-z0-9]{1,16}[_\-]){0,3}(?:token|secret|api[_\-]?key|access[_\-]key|secret[_\-]key|auth|key)[ =]{1,2}[\"'\\]{0,2}"
             + ALPHABET
         ),
         validate=secret_value,
@@ -169,7 +169,7 @@ RECOGNIZERS = (
         base_score=0.7,
         priority=79,
         source="options of command lines",
-        examples=("kubeadm join 10.0.0.1:6443 --token 9a08jv.c0izixklcxtmnze7",),
+        examples=("kubeadm join 10.0.0.1:6443 --token 9a08jv.c0izixklcxtmnze7", "run --okta_SECRET_KEY u1tn5ec8zjbttedk6a85"),
         counter_examples=("run --token-file token.txt", "gh --key my-deploy-key"),
     ),
     Recognizer(

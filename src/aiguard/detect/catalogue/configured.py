@@ -115,6 +115,21 @@ _PLACES: Final = (
         password_value, "tables whose columns tabs part", "password\tZx81kk!2", "password\tusername",
     ),
     (
+        "secret_column",
+        rf"(?i)\b[\w.\-]{{0,40}}{_NAMES}[\w.\-]{{0,20}}(?:\t{{1,3}}|[ ]?[,;][ ]?)([A-Za-z0-9+/_\-.~]{{14,160}}={{0,2}})",
+        strong_value, "a name and a value in two columns", "looker_api_key\t9f86d081884c7d659a2feaa0c55ad015", "api_key, access_token_for_tests_2",
+    ),
+    (
+        "secret_directive",
+        rf"(?i)\b(?:ENV|ARG|SetEnv|setenv|setx|set -gx|fastcgi_param)[ \t]{{1,4}}[\w.\-]{{0,40}}(?:{_NAMES}|_pass|_key)[\w.\-]{{0,20}}[ \t]{{1,4}}[\"']?([^\s\"'`<>]{{6,200}})",
+        _typed, "Dockerfiles, shells and web servers: a directive, a name and a value", "ENV SNYK_API_KEY 2ba7694a5f07802b24a2e88bbfa2895d", "ENV API_KEY $API_KEY",
+    ),
+    (
+        "secret_listed",
+        rf"(?i)\b[\w.\-]{{0,40}}{_NAMES}[\w.\-]{{0,20}}[\"']?[ ]?:[ ]?(?:\[[ \r\n]{{0,20}}|\r?\n[ \t]{{0,20}}-[ \t]{{1,4}})[\"']?([^\s\"'`<>\[\]{{}},]{{8,200}})",
+        _random, "YAML and JSON: the first of a list under its name", "api_tokens:\n  - 2ba7694a5f07802b24a2e88bbfa2895d", "tokens:\n  - documentation-of-2024",
+    ),
+    (
         "login_pair",
         rf"(?i)\b(?:id|user(?:name)?|login|account)[ ]?[/&][ ]?{_PASSWORDS}[ ]?[:=：][ ]{{0,3}}[^\s/|,]{{1,64}}[ ]{{0,2}}[/|][ ]{{0,2}}([^\s/|,]{{5,100}})",
         password_value, "how people write a name and a password", "ID/PW: joe / Zx81kk!2", "login / password: see / intranet",

@@ -52,7 +52,7 @@ TOKENS: Final[tuple[Row, ...]] = (
     ("vault_token", r"\b(?:hv[sb]\.[A-Za-z0-9_\-]{24,300}|s\.[A-Za-z0-9]{24}\b)", "HashiCorp Vault", "hvs.{96}"),
     ("pulumi_token", r"\bpul-[a-f0-9]{40}\b", "Pulumi", "pul-{40h}"),
     ("planetscale_token", r"\bpscale_(?:pw|tkn|oauth)_[A-Za-z0-9=_.\-]{32,64}", "PlanetScale", "pscale_pw_{43}"),
-    ("yandex_key", r"\b(?:YC[A-Za-z0-9_\-]{38}\b|AQVN[A-Za-z0-9_\-]{35,38}\b|t1\.[A-Za-z0-9_\-]{20,200}={0,2}\.[A-Za-z0-9_\-]{80,100})", "Yandex Cloud", "AQVN{36}"),
+    ("yandex_key", r"\b(?:YC[A-Za-z0-9_\-]{38}\b|y[0-3]_[A-Za-z0-9_\-]{50,62}\b|AQVN[A-Za-z0-9_\-]{35,38}\b|t1\.[A-Za-z0-9_\-]{20,200}={0,2}\.[A-Za-z0-9_\-]{80,100})", "Yandex Cloud", "AQVN{36}"),
     ("scalingo_token", r"\btk-us-[A-Za-z0-9_\-]{48}", "Scalingo", "tk-us-{48}"),
     # code
     ("github_token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{36,255})", "GitHub", "ghp_{36}"),
@@ -117,7 +117,7 @@ TOKENS: Final[tuple[Row, ...]] = (
     ("mapbox_token", r"\b[ps]k\.[a-z0-9]{60}\.[a-z0-9]{22}", "Mapbox", "pk.{60h}.{22h}"),
     ("figma_token", r"\bfig[dopu]r?_[A-Za-z0-9_\-]{36,60}", "Figma", "figd_{40}"),
     ("dropbox_token", r"\bsl\.[A-Za-z0-9_\-=]{130,250}", "Dropbox", "sl.{140}"),
-    ("facebook_token", r"\b(?:EAA[A-Za-z0-9]{80,400}|\d{15,16}\|[A-Za-z0-9_\-]{27,40})", "Meta", "EAA{120}"),
+    ("facebook_token", r"\b(?:EAA[A-Za-z0-9]{80,400}|EAACEdEose0cBA[A-Za-z0-9]{20,400}|\d{15,16}\|[A-Za-z0-9_\-]{27,40})", "Meta", "EAA{120}"),
     ("clickhouse_key", r"\b4b1d[A-Za-z0-9]{38}\b", "ClickHouse Cloud", "4b1d{38}"),
     ("onepassword_key", r"\bA3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}", "1Password", "A3-XRILAV-FV9CYK21KKP-HI6EY-SNO0F-NZRVC"),
     ("onepassword_service", r"\bops_eyJ[A-Za-z0-9+/]{100}", "1Password", "ops_eyJ{250}"),
@@ -269,5 +269,8 @@ MORE: Final[tuple[Row, ...]] = (
     ("composio_key", r"\bak_[A-Za-z0-9_\-]{20}\b", "Composio", "ak_{20}"),
     ("socket_key", r"\bsktsec_[A-Za-z0-9_\-]{40,60}", "Socket", "sktsec_{40}_api"),
     ("configcat_key", r"\bconfigcat-(?:sdk|proxy)-\d/[A-Za-z0-9_\-]{22}/[A-Za-z0-9_\-]{22}", "ConfigCat", "configcat-sdk-1/{22}/{22}"),
+    ("adobe_secret", r"\bp8e-[A-Za-z0-9]{32}\b", "Adobe", "p8e-{32}"),
+    ("zuplo_key", r"\bzpka_[a-f0-9]{32}_[a-f0-9]{8}\b", "Zuplo", "zpka_{32h}_{8h}"),
+    ("polar_token", r"\bpolar_(?:oat|pat|rt|at|cs|whs)_[A-Za-z0-9]{32,60}\b", "Polar", "polar_oat_{43}"),
     ("endor_key", r"\bendr\+[A-Za-z0-9\-]{16,40}", "Endor Labs", "endr+{16}"),
 )  # fmt: skip
