@@ -103,9 +103,11 @@ def test_hidden_characters_and_look_alikes_are_seen_through_and_covered() -> Non
     assert [f.type for f in Engine([WORD]).detect(tagged)] == ["WORD"]
 
 
-def test_encoded_text_is_looked_into_and_the_whole_segment_is_the_finding() -> None:
+def test_encoded_text_is_looked_into_and_what_carries_the_value_is_the_finding() -> None:
     assert spans("x=aGVyZSBpcyB0aGUgc2VjcmV0IHdvcmQ= y", WORD) == [("WORD", "aGVyZSBpcyB0aGUgc2VjcmV0IHdvcmQ=")]
-    assert spans("q=a%20secret%20b", WORD)[0] == ("WORD", "q=a%20secret%20b")
+    assert spans("q=a%20secret%20b", WORD)[0] == ("WORD", "secret")
+    assert spans("q=%D0%B4%20s%65cret%20b&x=1", WORD) == [("WORD", "s%65cret")]
+    assert spans("q=s%2565cret%20b", WORD) == [("WORD", "q=s%2565cret%20b")]  # encoded twice: there is no telling
 
 
 def test_a_plain_value_beside_an_encoded_blank_is_not_widened() -> None:

@@ -1,8 +1,8 @@
 """Text inside text: base64, hexadecimal, percent-encoded segments and HTML entities, decoded to bounded depth and size.
 
 A segment counts only when what it decodes to is text (UTF-8 without control characters), so that hashes, keys and
-images are left alone. Whatever is found inside belongs to the whole segment: there is no telling which of its
-characters carry which part of the value.
+images are left alone. Whatever is found inside belongs to the whole segment, since there is no telling which of its
+characters carry which part of the value; but of text that is percent-encoded once, each character says what it carries.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from html import unescape
+from itertools import accumulate
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -29,6 +30,7 @@ _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%#;\-]{3,}")
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
 _ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_BYTE: Final = re.compile(r"%[0-9A-Fa-f]{2}|.")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -39,6 +41,17 @@ class Segment:
     start: int
     end: int
     text: str = field(repr=False)
+    escaped: str = field(default="", repr=False)
+    """What it was decoded from, where that is percent-encoding and nothing else."""
+
+    def places(self) -> list[int] | None:
+        """Where each character of ``text`` ends in ``escaped``; None where there is no telling."""
+        if not self.escaped:
+            return None
+        ends = [match.end() for match in _BYTE.finditer(self.escaped)]
+        if self.text.isascii():
+            return ends
+        return [ends[last - 1] for last in accumulate(len(char.encode()) for char in self.text)]
 
 
 def segments(text: str) -> list[Segment]:
@@ -47,33 +60,33 @@ def segments(text: str) -> list[Segment]:
     pending = [(0, 0, text, 0)]
     while pending:
         left, right, current, depth = pending.pop()
-        for start, end, inner in _decode(current):
+        for start, end, inner, escaped in _decode(current):
             span = (start, end) if depth == 0 else (left, right)
-            found.append(Segment(*span, inner))
+            found.append(Segment(*span, inner, escaped if depth == 0 else ""))
             if depth + 1 < MAX_DEPTH:
                 pending.append((*span, inner, depth + 1))
     found.sort(key=lambda segment: segment.start)
     return found
 
 
-def _decode(text: str) -> list[tuple[int, int, str]]:
-    found: list[tuple[int, int, str]] = []
+def _decode(text: str) -> list[tuple[int, int, str, str]]:
+    found: list[tuple[int, int, str, str]] = []
     if "%" in text or "&" in text:
         for match in _RUN.finditer(text):  # whole runs, so that no run is read twice
             run = match[0][:MAX_SEGMENT]
             if _ESCAPED.search(run) is not None:
                 inner = _readable(unquote_to_bytes(run))
                 if inner is not None and inner != match[0]:
-                    found.append((match.start(), match.end(), inner))
+                    found.append((match.start(), match.end(), inner, run))
             if _ENTITY.search(run) is not None:
                 inner = _readable(unescape(run).encode("utf-8", "replace"))
                 if inner is not None and inner != match[0]:
-                    found.append((match.start(), match.end(), inner))
+                    found.append((match.start(), match.end(), inner, ""))
     for match in _BASE64.finditer(text):
         run = match[0][:MAX_SEGMENT]
         inner = _readable(binascii.unhexlify(run)) if _HEX.fullmatch(run) else _base64(run)
         if inner is not None:
-            found.append((match.start(), match.end(), inner))
+            found.append((match.start(), match.end(), inner, ""))
     return found
 
 

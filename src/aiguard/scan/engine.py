@@ -256,12 +256,21 @@ class Engine:
     def _scan_segment(
         self, segment: Segment, key: str, by_key: Sequence[Compiled], plain: set[str], found: list[Finding]
     ) -> None:
-        """What a decoded segment holds is found in the whole segment, once for each type, unless it stands in it plain."""
+        """What a decoded segment holds is found in the characters that carry it, or else in the whole segment.
+
+        Of the whole segment it is found once for each type, and never where it stands in it plain.
+        """
         inner: list[Finding] = []
         for view in readings(segment.text):
             self._scan(view, key, by_key, inner)
+        places = segment.places() if inner else None
         best: dict[str, Finding] = {}
         for finding in inner:
+            if places is not None:
+                start = segment.start + (places[finding.start - 1] if finding.start else 0)
+                if segment.text[finding.start : finding.end] not in plain:
+                    found.append(replace(finding, start=start, end=segment.start + places[finding.end - 1]))
+                continue
             if segment.text[finding.start : finding.end] in plain:
                 continue
             if finding.type not in best or best[finding.type].score < finding.score:

@@ -83,7 +83,7 @@ RECOGNIZERS = (
         name="email_spelled_out",
         type="EMAIL_ADDRESS",
         pattern=(
-            r"(?i)\b[A-Z0-9][A-Z0-9._%+\-]{0,63}(?:"
+            r"(?i)\b[A-Z0-9][A-Z0-9._%+\-]{0,63}(?:[ ](?:dot|punkt|point|punto)[ ][A-Z0-9._%+\-]{1,40}){0,2}(?:"
             r"[ ]{0,2}(?:[(\[{<][ ]?(?:at|@|a)[ ]?[)\]}>]|@)[ ]{0,2}[A-Z0-9][A-Z0-9.\-]{0,62}"
             r"(?:[ ]{0,2}(?:[(\[{<][ ]?(?:dot|\.)[ ]?[)\]}>]|[ ]dot[ ])[ ]{0,2}[A-Z0-9\-]{2,40}){1,4}"
             r"|[ ]{0,2}[(\[{<][ ]?(?:at|@|a)[ ]?[)\]}>][ ]{0,2}[A-Z0-9][A-Z0-9\-]{0,62}(?:\.[A-Z0-9\-]{2,40}){1,4}"
@@ -92,13 +92,14 @@ RECOGNIZERS = (
         ),
         validate=lambda text: text[-2:].isalpha(),
         base_score=0.7,
-        max_length=420,
+        max_length=520,
         priority=58,
         source="how addresses are written so that harvesters do not find them",
         examples=(
             "jane (at) example dot com",
             "jane.doe[at]example[dot]org",
             "jane at example dot com",
+            "jane dot doe at example dot com",
             "jane@example[DOT]com",
         ),
         counter_examples=("look at this dot product", "meet me at example.com", "f(a).value"),

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Final
 
 from aiguard.detect.catalogue import checks
+from aiguard.detect.catalogue.phone_words import TELEPHONES
 from aiguard.detect.catalogue.written import loosened
 from aiguard.scan import Recognizer
 from aiguard.scan.recognizer import Validate
@@ -29,6 +30,11 @@ GENERAL: Final = (
     "id number", "national id", "identity number", "identification number", "tax id", "tax number", "tax identification number",
 )  # fmt: skip
 """Words that speak for a number of any country where chance is unlikely: its check then says whose it is."""
+
+_NO_PERSONS: Final = frozenset(
+    {"US_NPI", "MEDICAL_LICENSE", "ES_CADASTRE", "DE_LEITWEG_ID", "NL_EDUCATION_NUMBER", "UK_PUPIL_NUMBER"}
+)
+"""Types that nobody means who speaks of an identity or a tax number."""
 
 _DEMONYMS: Final = {
     "AD": "andorran", "AE": "emirati", "AL": "albanian", "AR": "argentine", "AT": "austrian", "AU": "australian", "AZ": "azerbaijani",
@@ -102,6 +108,9 @@ _UNCHECKED: Final = frozenset(
 """Validators that look at the shape only."""
 
 
+_LETTERED: Final = re.compile(r"(?:[A-Z]{2,3}|\(\?:[A-Z|]{2,9}\))\[ ")
+"""A pattern that begins with a country's letters and what may part them from the number."""
+
 _DAY: Final = re.compile(
     r"(?:19|20)\d\d[ \-]?(?:0[1-9]|1[0-2])[ \-]?(?:0[1-9]|[12]\d|3[01])|[0-3]?\d[./ \-][01]?\d[./ \-](?:19|20)?\d\d"
 )
@@ -141,6 +150,8 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
         seen[type] = seen.get(type, 0) + 1
         name = type.lower() if seen[type] == 1 else f"{type.lower()}_{seen[type]}"
         validate = (checked(check) if check else None) if isinstance(check, str) else check
+        if score >= 0.5 and pattern.startswith(r"(?i)\b") and _LETTERED.match(pattern, 6):
+            validate = _prefixed(validate)
         written = loosened(pattern)
         loose = (
             isinstance(check, str) and bool(check) and score < 0.5 and check not in _UNCHECKED and written != pattern
@@ -153,9 +164,10 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
                 validate=validate,
                 shrink=1 if loose and not alone else 0,
                 context=(*context, *GENERAL, *spoken_of(type))
-                if validate and score < 0.5 and alone >= ALONE
+                if validate and score < 0.5 and alone >= ALONE and type not in _NO_PERSONS
                 else context,
                 base_score=score,
+                deny=TELEPHONES if not check or check in _UNCHECKED else (),
                 context_score=0.9 if validate else 0.75,
                 context_window=WINDOW,
                 alone_score=alone,
@@ -175,6 +187,14 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
         if validate and not alone and score < 0.5 and check not in _UNCHECKED:
             made.append(whole(made[-1], pattern, example))
     return tuple(made)
+
+
+_WORD_BEFORE: Final = re.compile(r"[a-z]{2,3}[ \-]")
+
+
+def _prefixed(validate: Validate | None) -> Validate:
+    """``validate``, where the country's letters are no word: in ``su NIF es 54362315K`` the ``es`` is none of Spain's."""
+    return lambda text: _WORD_BEFORE.match(text) is None and (validate is None or validate(text))
 
 
 def ordinary(text: str) -> bool:

@@ -18,6 +18,7 @@ _DATE: Final = re.compile(
     r"(?:(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:19|20)?\d\d)"
 )
+_AMOUNT: Final = re.compile(r"\d{1,3}(?:[.,' ]?\d{3}){0,2}[.,]\d\d")
 _MONTH: Final = (
     r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]vrier|m[aä]r(?:ch|z|s|zo|ço)?|apr(?:il|ile)?|avril|abril|ma[yi]|mayo|maggio|maio"
     r"|june?|juni|juin|junio|giugno|junho|july?|juli|juillet|julio|luglio|julho|aug(?:ust)?|ao[uû]t|agosto|sep(?:t(?:ember)?)?|septembre"
@@ -28,7 +29,7 @@ _MONTH: Final = (
 
 def _value(text: str) -> bool:
     """Four digits or more, or letters and two digits; each group but the first has a digit; not a date."""
-    if _DATE.fullmatch(text):
+    if _DATE.fullmatch(text) or _AMOUNT.fullmatch(text):
         return False
     groups = re.split(r"[ .\-/]", text)
     digits = sum(char.isdigit() for char in text)
@@ -74,7 +75,8 @@ _WORDED: Final = (
          "numero di identità", "cartão de cidadão", "bilhete de identidade", "identiteitsnummer", "identiteitskaart", "numer dowodu", "dowód osobisty",
          "číslo občanského průkazu", "személyi igazolvány", "kimlik numarası", "kimlik no", "удостоверение личности", "номер паспорта", "身份证", "身份证号码",
          "身分證", "身分證字號", "身份證", "身分証番号", "주민등록번호", "신분증", "เลขบัตรประชาชน", "رقم الهوية", "بطاقة الهوية", "کد ملی", "पहचान पत्र", "תעודת זהות", "nomor ktp"),
-        ("vehicle", "order", "transaction", "ticket", "device", "product", "case", "session", "build"), 36,
+        ("vehicle", "order", "transaction", "ticket", "device", "product", "case", "session", "build", "bestellung", "bestellnummer", "commande", "pedido", "ordine", "zamówienie",
+         "заказ", "заказа", "订单", "訂單", "注文", "주문", "طلب"), 36,
         "My ID number is 54810-77", "the ID card office at 12 o'clock",
     ),
     (
@@ -143,7 +145,7 @@ _WORDED: Final = (
     (
         "POSTAL_CODE", r"\b(?:[A-Z]{1,2}[\- ]?)?\d[A-Z0-9]{1,6}(?:[ \-][A-Z0-9]{2,4})?\b|\b[A-Z]{1,2}\d[A-Z0-9]?[ ]?\d[A-Z]{2}\b|\b[A-Z]\d[A-Z][ ]?\d[A-Z]\d\b", _postcode,
         ("postal code", "postcode", "post code", "zip", "zip code", "zipcode", "plz", "postleitzahl", "code postal", "código postal", "codigo postal", "codice postale", "postnummer", "postinumero", "kod pocztowy", "psč", "irányítószám",
-         "cod poștal", "posta kodu", "почтовый индекс", "индекс", "邮编", "邮政编码", "郵遞區號", "郵便番号", "우편번호", "الرمز البريدي", "पिन कोड", "pin code", "cep", "eircode"),
+         "cod poștal", "posta kodu", "почтовый индекс", "индекс", "邮编", "邮政编码", "郵遞區號", "郵便番号", "우편번호", "الرمز البريدي", "पिन कोड", "pin code", "eircode"),
         ("file", "archive", "bomb"), 20,
         "postcode 10115", "zip archive",
     ),
@@ -195,6 +197,20 @@ RECOGNIZERS = (
             counter_examples=(counter,),
         )
         for type, pattern, check, context, deny, window, example, counter in _WORDED
+    ),
+    Recognizer(
+        name="postal_code_brazil",
+        type="POSTAL_CODE",
+        pattern=r"\b\d{5}-?\d{3}\b",
+        context=("cep", "código de endereçamento postal"),  # in Turkish a cep is a mobile phone
+        base_score=0.1,
+        context_score=0.6,
+        context_window=20,
+        max_length=9,
+        priority=25,
+        source="Brazil, Correios",
+        examples=("CEP: 01310-100",),
+        counter_examples=("cep 0 532 123 45 67", "qty 01310-100"),
     ),
     Recognizer(
         name="date_of_birth",

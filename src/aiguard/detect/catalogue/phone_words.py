@@ -25,9 +25,15 @@ SHORT_NAMES: Final = (
 )  # fmt: skip
 """Names right behind which as few as five figures are a telephone number."""
 
+TELEPHONES: Final = (
+    "phone", "phone number", "telephone", "tel", "mobile", "cell", "fax", "telefon", "handy", "téléphone", "portable", "teléfono", "telefono", "móvil", "celular",
+    "cellulare", "telefone", "telemóvel", "telefoon", "tlf", "puhelin", "тел", "телефон", "τηλέφωνο", "電話", "电话", "手机", "전화", "휴대폰", "هاتف", "फोन", "โทร",
+)  # fmt: skip
+"""Names of telephone numbers that speak against a number of another kind which nothing but its shape tells."""
+
 OTHER_NUMBERS: Final = (
     "order", "order no", "order number", "order id", "invoice", "invoice no", "ticket", "case", "case number", "ref",
-    "reference", "id", "serial", "isbn", "issn", "sku", "part", "version", "build", "tracking", "parcel", "batch",
+    "reference", "id", "serial", "isbn", "issn", "doi", "sku", "part", "version", "build", "tracking", "parcel", "batch",
     "account", "acct", "driver's license number", "license number", "licence number", "card number", "social security number", "id number", "located at", "is at", "taxi to", "address", "policy", "license", "licence", "passport", "zip", "postcode", "date", "bug", "issue", "pr",
     "port", "pid", "timestamp", "epoch", "commit", "bytes", "total", "amount", "price", "transaction", "iban", "vat",
     "bestellung", "bestellnummer", "auftrag", "auftragsnummer", "rechnung", "rechnungsnummer", "kundennummer", "aktenzeichen", "vorgang", "betrag", "artikelnummer", "sendungsnummer",
