@@ -16,7 +16,7 @@ FRACTION: Final = 9
 class Compiled:
     """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
 
-    __slots__ = ("_context", "_deny", "_labels", "_search", "_trigger", "recognizer")
+    __slots__ = ("_context", "_deny", "_labels", "_plain", "_search", "_trigger", "recognizer")
 
     def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
         self.recognizer = recognizer
@@ -25,6 +25,7 @@ class Compiled:
         self._context: tuple[re.Pattern[str] | None] | None = None
         self._deny: tuple[re.Pattern[str] | None] | None = None
         self._labels: tuple[re.Pattern[str] | None] | None = None
+        self._plain: tuple[re.Pattern[str] | None, re.Pattern[str] | None] | None = None
 
     # Compiled at first use; two threads may both compile, and keep the same thing.
 
@@ -49,6 +50,21 @@ class Compiled:
             self._deny = (words(self.recognizer.deny),)
         return self._deny[0]
 
+    def speaking(self, text: str) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+        """The words that speak for a value and those that speak against one, of those that ``text`` can hold.
+
+        Most words are of other alphabets, and every beginning of one costs a look at each place of a text.
+        """
+        if not text.isascii():
+            return self.context, self.deny
+        if self._plain is None:
+            for_it, against = self.recognizer.context, self.recognizer.deny
+            self._plain = (
+                words([word for word in for_it if word.isascii()]),
+                words([word for word in against if word.isascii()]),
+            )
+        return self._plain
+
     @property
     def labels(self) -> re.Pattern[str] | None:
         """The names behind which a value counts though its check fails."""
@@ -70,11 +86,14 @@ class Compiled:
     def score(self, text: str, start: int, end: int, key: str) -> float:
         """What the match ``start..end`` is worth, by the words before it and the key above it."""
         recognizer = self.recognizer
-        if self.context is None and self.deny is None and not recognizer.alone_score:
+        if not recognizer.context and not recognizer.deny and not recognizer.alone_score:
             return recognizer.base_score
         before = spaced(preceding(text, start, recognizer.context_window))
         for said in (before, key):
-            speaks_for, against = last(self.context, said), last(self.deny, said)
+            if not said:
+                continue
+            context, deny = self.speaking(said)
+            speaks_for, against = last(context, said), last(deny, said)
             if speaks_for > against:
                 return max(recognizer.base_score, recognizer.context_score)
             if against >= 0:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from aiguard.detect import phones
-from aiguard.detect.catalogue.phone_words import OTHER_NUMBERS, PHONE_CONTEXT, SHORT_NAMES
+from aiguard.detect.catalogue.phone_words import OTHER_NUMBERS, PHONE_CONTEXT
 from aiguard.scan import Recognizer
 
 # Latin, Greek and Cyrillic letters; scripts that are written without spaces are left out, since there the words
@@ -274,25 +274,15 @@ RECOGNIZERS = (
     Recognizer(
         name="phone_short",
         type="PHONE_NUMBER",
-        pattern=r"\b(?:\d{5}|\d{2,3}[ \-]\d{3})\b",
-        validate=phones.short,
-        context=(
-            *SHORT_NAMES,
-            "call me at",
-            "call me on",
-            "call us at",
-            "call us on",
-            "reach me at",
-            "reach me on",
-            "ring me on",
-            "text me at",
+        pattern=(
+            r"(?i:(?:(?:\b(?:phone|telephone|tel|telefon|mobile|cell|fax|téléphone|teléfono|telefono|telefone|telefoon|puhelin)"
+            r"|тел|телефон|電話|電話番号|电话|전화)(?:[ _]?(?:number|nummer|no))?\.?(?:[ ](?:is|ist|est|es|è|é)|[\"']?[ ]?[:=])?[ ]?[\"']?"
+            r"|\b(?:call|reach|ring|text|phone)[ ](?:me|us|him|her|them)[ ](?:at|on)[ ]))(\d{5}|\d{2,3}[ \-]\d{3})\b"
         ),
-        context_window=16,
-        not_after="+-./:,#$€£%",
+        validate=phones.short,
         not_before="-./:,%",
-        base_score=0.1,
-        context_score=0.6,
-        max_length=7,
+        base_score=0.6,
+        max_length=64,
         priority=20,
         source="numbers of small countries and of switchboards, right after the words for one",
         examples=("my phone number is 62889", "Tel. 20-123", "call me on 62889 tomorrow", '"phone": "62889"'),

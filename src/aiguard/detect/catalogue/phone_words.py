@@ -19,12 +19,6 @@ PHONE_CONTEXT: Final = (
 )  # fmt: skip
 """Words that speak for a telephone number."""
 
-SHORT_NAMES: Final = (
-    "phone", "phone number", "phone no", "telephone", "telephone number", "tel", "mobile", "mobile number", "cell", "cell number", "fax",
-    "telefon", "telefonnummer", "téléphone", "numéro de téléphone", "teléfono", "telefono", "telefone", "telefoon", "puhelin", "тел", "телефон", "電話", "电话", "電話番号", "전화",
-)  # fmt: skip
-"""Names right behind which as few as five figures are a telephone number."""
-
 TELEPHONES: Final = (
     "phone", "phone number", "telephone", "tel", "mobile", "cell", "fax", "telefon", "handy", "téléphone", "portable", "teléfono", "telefono", "móvil", "celular",
     "cellulare", "telefone", "telemóvel", "telefoon", "tlf", "puhelin", "тел", "телефон", "τηλέφωνο", "電話", "电话", "手机", "전화", "휴대폰", "هاتف", "फोन", "โทร",
