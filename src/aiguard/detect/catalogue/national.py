@@ -7,10 +7,21 @@ the first candidate of a kind is met.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from aiguard.detect.catalogue import checks
-from aiguard.detect.catalogue.numbers import ALONE, GENERAL, LABELLED, WEAK, checked, labels_of, spoken_of, whole
+from aiguard.detect.catalogue.numbers import (
+    ALONE,
+    GENERAL,
+    LABELLED,
+    WEAK,
+    checked,
+    labels_of,
+    ordinary,
+    spoken_of,
+    whole,
+)
 from aiguard.detect.catalogue.written import loosened
 from aiguard.scan import Recognizer
 from aiguard.scan.engine import THRESHOLD
@@ -26,10 +37,18 @@ def _ssn(text: str) -> bool:
     return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000" and len(set(digits)) > 1
 
 
+_GLUED: Final = re.compile(r"(?i)(?<![a-z])(?:is|on|är|ist|id|no|nr|code|hetu|tunnus)\Z")
+"""Words that people forget the space behind: a number whose layout and check give it away counts there too."""
+
+
 def _hetu(text: str) -> bool:
     """The check character of a Finnish personal identity code, temporary numbers (9xx) and the signs of 2023 included."""
     digits = text[:6] + text[7:10]
-    return 1 <= int(text[:2]) <= 31 and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(digits) % 31] == text[10].upper()
+    return (
+        1 <= int(text[:2]) <= 31
+        and 1 <= int(text[2:4]) <= 12
+        and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(digits) % 31] == text[10].upper()
+    )
 
 
 def _rrn(text: str) -> bool:
@@ -136,8 +155,9 @@ RECOGNIZERS = (
     Recognizer(
         name="fi_hetu",
         type="FI_PERSONAL_IDENTITY_CODE",
-        pattern=r"(?i)\b\d{6}[\-+A-FU-Y]\d{3}[0-9A-Y]\b",
+        pattern=r"(?i)\d{6}[\-+A-FU-Y]\d{3}[0-9A-Y]\b",
         validate=_hetu,
+        follows=lambda before: _GLUED.search(before) is not None,
         context=("henkilötunnus", "hetu", "personbeteckning"),
         base_score=0.85,
         labels=("henkilötunnus", "hetu", "personbeteckning"),
@@ -145,8 +165,8 @@ RECOGNIZERS = (
         max_length=11,
         priority=61,
         source="Finland, Government Decree 128/2010 and its amendment of 2022",
-        examples=("131052-308T", "010594Y9032"),
-        counter_examples=("131052-308U",),
+        examples=("131052-308T", "010594Y9032", "hetuni on131052-308T"),
+        counter_examples=("131052-308U", "x131052-308T", "7131052-308T", "131352-308T"),
     ),
     Recognizer(
         name="kr_rrn",
@@ -251,15 +271,16 @@ RECOGNIZERS = (
     Recognizer(
         name="us_passport_alone",
         type="US_PASSPORT",
-        pattern=r"\b[A-Z]\d{8}\b",
+        pattern=r"\b[A-Z0-9]\d{8}\b",
+        validate=lambda text: not ordinary(text) and len(set(text)) > 3 and not text.endswith("000"),
         base_score=0.1,
         context_score=0.1,
         alone_score=0.51,
         max_length=9,
         priority=12,  # other countries' numbers of that form, which can be checked, come first
-        source="US Department of State, passports since 2021, for a text that is nothing but the number",
-        examples=("A12345678",),
-        counter_examples=("see A12345678", "a12345678"),
+        source="US Department of State, passports before and since 2021, for a text that is nothing but the number",
+        examples=("A12345678", "912803456"),
+        counter_examples=("see A12345678", "a12345678", "123456789", "912803000"),
     ),
     Recognizer(
         name="us_driver_license",

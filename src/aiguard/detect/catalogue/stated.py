@@ -25,6 +25,10 @@ _IS_MY: Final = (
     r"(?i:[ ](?:is|was|ist|war|est|es|è|é|jest)"
     r"[ ](?:my|our|his|her|their|the|your|mein|meine|unsere|mon|ma|mi|su|il mio|la mia|o meu|a minha|mijn)[ ])"
 )
+_STATED_AS: Final = _IS_MY.replace("|il mio", "|el|es|mój|moj|il mio")
+_SHAPED: Final = {
+    "ES_PASSPORT": "AAA123456", "IT_PASSPORT": "AA1234567", "PL_PASSPORT": "AA1234567", "IN_PASSPORT": "A2345678", "US_PASSPORT": "A12345678",
+}  # fmt: skip
 _VALUE: Final = r"[A-Za-z0-9]{1,20}(?:[ .\-/][A-Za-z0-9]{1,12}){0,4}"
 
 # type, names of the value, least letters and digits, whether it may be all capitals, example, counter-example
@@ -89,6 +93,15 @@ _STATED: Final = (
         3, False, "my postcode is VLT 2345", "the postcode is wrong in 3 letters",
     ),
 )  # fmt: skip
+
+# type, shape, names of the value in the country's languages
+_PASSPORTS: Final = (
+    ("ES_PASSPORT", r"[A-Z]{3}\d{6}", "número de pasaporte|numero de pasaporte|pasaporte|passport number|passport"),
+    ("IT_PASSPORT", r"[A-Z]{2}\d{7}", "numero di passaporto|passaporto"),
+    ("PL_PASSPORT", r"[A-Z]{2}\d{7}", "numer paszportu|paszport"),
+    ("IN_PASSPORT", r"[A-Z]\d{7}", "indian passport number|indian passport"),
+    ("US_PASSPORT", r"[A-Z0-9]\d{8}", "passport number|passport"),
+)
 
 _PHONES: Final = (
     "phone number", "phone", "mobile number", "mobile", "cell number", "cell", "telephone number", "number", "telefonnummer", "handynummer",
@@ -183,6 +196,20 @@ RECOGNIZERS = (
             counter_examples=(f"2019 is my {names[0]}",),
         )
         for type, names, least, capitals, example, counter in _STATED
+    ),
+    *(
+        Recognizer(
+            name=f"{type.lower()}_stated_before",
+            type=type,
+            pattern=rf"\b({shape}){_STATED_AS}(?i:{names})\b",
+            base_score=0.62,
+            max_length=80,
+            priority=35,
+            source="a sentence that states it, in a language of the country",
+            examples=(f"{_SHAPED[type]} is my {names.partition('|')[0]}",),
+            counter_examples=(f"{_SHAPED[type]} is my ticket",),
+        )
+        for type, shape, names in _PASSPORTS
     ),
     Recognizer(
         name="phone_stated_before",
