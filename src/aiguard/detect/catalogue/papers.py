@@ -100,7 +100,7 @@ _WORDED: Final = (
     (
         "VAT_ID", _ANY, _long,
         ("vat", "vat number", "vat no", "vat id", "vat reg", "vat registration number", "vat identification number", "ust id", "ust idnr", "ustid", "umsatzsteuer id",
-         "umsatzsteueridentifikationsnummer", "numéro de tva", "tva", "partita iva", "numero iva", "número de iva", "btw nummer", "btw", "momsnummer", "moms nr", "mva",
+         "umsatzsteueridentifikationsnummer", "numéro de tva", "tva", "partita iva", "numero iva", "número de iva", "taxe sur la valeur ajoutée", "btw nummer", "btw", "btw identificatienummer", "kmkr", "pvm kodas", "alv nro", "ič dph", "momsnummer", "moms nr", "mva",
          "alv numero", "nip", "dič", "ičo", "pdv broj", "áfa", "ддс", "ндс", "φπα", "kdv", "gst", "gst number", "gstin", "增值税号", "税号"),
         ("order",), 32,
         "Our VAT number is 1234567890123", "VAT of 19 percent",
