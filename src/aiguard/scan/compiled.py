@@ -118,7 +118,8 @@ class Compiled:
             follows = recognizer.follows
             if follows is None or not follows(preceding(text, start, recognizer.context_window)):
                 return 0
-        if start and ((recognizer.not_after and _led_up(text, start, recognizer.not_after)) or _fraction(text, start)):
+        before = text[start - 1] if start else ""
+        if (before == "." and _fraction(text, start)) or (before in recognizer.not_after and _led_up(text, start)):
             return 0
         validate = validate or recognizer.validate
         open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
@@ -146,10 +147,9 @@ def _edge(text: str, index: int) -> bool:
     return not (left.isalnum() and _word(left) and _word(text[index]))
 
 
-def _led_up(text: str, index: int, stops: str) -> bool:
-    """Whether the character before ``index`` is one of ``stops``; a comma only when a digit precedes it, as columns have commas too."""
-    before = text[index - 1]
-    return before in stops and (before != "," or (index > 1 and text[index - 2].isdigit()))
+def _led_up(text: str, index: int) -> bool:
+    """Whether the character before ``index`` counts where it must not stand: a comma only after a digit, as columns have commas too."""
+    return index > 0 and (text[index - 1] != "," or (index > 1 and text[index - 2].isdigit()))
 
 
 def _fraction(text: str, index: int) -> bool:
@@ -157,9 +157,9 @@ def _fraction(text: str, index: int) -> bool:
 
     They stand in one run, nine at least (``1.4111 1111 …`` may be the first of a list), behind up to three digits and the point.
     """
-    if text[index - 1] != "." or index < 2 or not text[index : index + FRACTION].isdigit():
+    if index < 2 or len(text) < index + FRACTION or not text[index - 2].isdigit():
         return False
-    if len(text) < index + FRACTION or not text[index - 2].isdigit():
+    if not text[index : index + FRACTION].isdigit():
         return False
     first = index - 2
     while first > index - 4 and first > 0 and text[first - 1].isdigit():
