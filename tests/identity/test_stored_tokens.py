@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from tests.support.guards import MemoryRecorder, make_guard
 
 from aiguard import audit
 from aiguard.bearer import bearer_actor
 from aiguard.credentials import Credentials
-from aiguard.db import Writer, writing
+from aiguard.db import Writer, reading, writing
 from aiguard.errors import (
     ControlFailed,
     CredentialError,
@@ -229,12 +230,48 @@ def test_a_row_that_was_copied_under_another_id_opens_nothing(credentials, guard
     assert bearer_actor(guard[0], header(theirs)) is not None
 
 
-@pytest.mark.parametrize("column", ["expires_at", "created_at"])
-def test_a_later_end_in_the_row_gives_no_more_time(credentials, guard, engine, column):
-    issued = make(credentials, now=NOW - 2 * DAY, expires_at=NOW - DAY)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE aiguard_service_tokens SET expires_at = '2099-01-01 00:00:00.000000' WHERE id = :id",
+        "UPDATE aiguard_service_tokens SET created_at = '2099-01-01 00:00:00.000000' WHERE id = :id",
+        "UPDATE aiguard_service_tokens SET revoked_at = NULL WHERE id = :id",
+        "UPDATE aiguard_service_tokens SET revoked_at = expires_at WHERE id = :id",
+        "UPDATE aiguard_service_tokens SET sealed = (SELECT sealed FROM aiguard_service_tokens WHERE id <> :id) WHERE id = :id",
+        "UPDATE aiguard_service_tokens SET id = 'aig_other' WHERE id = :id",
+        "DELETE FROM aiguard_service_tokens WHERE id = :id",
+        "INSERT INTO aiguard_service_tokens SELECT 'aig_other', service, created_at, expires_at, revoked_at, last_used_at, sealed "
+        "FROM aiguard_service_tokens WHERE id = :id",
+    ],
+)
+def test_a_revoked_token_stays_revoked(credentials, guard, engine, statement):
+    make(credentials)
+    issued = make(credentials)
+    credentials.revoke(id=issued.known.id, now=NOW)
+    with pytest.raises(DBAPIError, match="a token only ends sooner"), writing(engine) as connection:
+        connection.execute(text(statement), {"id": issued.known.id})
+    assert [reason.code for reason in refusal(guard[0], issued).reasons] == ["token.revoked"]
+
+
+def test_a_row_is_not_replaced_and_a_used_token_can_be_noted_as_such(credentials, guard, engine):
+    issued = make(credentials)
+    if engine.dialect.name == "sqlite":
+        again = "REPLACE INTO aiguard_service_tokens SELECT * FROM aiguard_service_tokens WHERE id = :id"
+        with pytest.raises(DBAPIError, match="a token only ends sooner"), writing(engine) as connection:
+            connection.execute(text(again), {"id": issued.known.id})
+    change(engine, "UPDATE aiguard_service_tokens SET last_used_at = created_at WHERE id = :id", id=issued.known.id)
+    assert bearer_actor(guard[0], header(issued)) is not None
+
+
+def test_the_seal_from_before_a_rotation_gives_no_more_time(credentials, guard, engine):
+    issued = make(credentials)
+    seal = "SELECT sealed FROM aiguard_service_tokens WHERE id = :id"
+    with reading(engine) as connection:
+        before = connection.execute(text(seal), {"id": issued.known.id}).scalar_one()
+    credentials.rotate(issued.known.id, now=NOW, overlap=timedelta())
     assert [reason.code for reason in refusal(guard[0], issued).reasons] == ["token.expired"]
-    change(engine, f"UPDATE aiguard_service_tokens SET {column} = :at", at="2099-01-01 00:00:00.000000")
-    assert [reason.code for reason in refusal(guard[0], issued).reasons] == ["token.expired"]
+    change(engine, "UPDATE aiguard_service_tokens SET sealed = :seal WHERE id = :id", seal=before, id=issued.known.id)
+    assert [reason.code for reason in refusal(guard[0], issued, ControlFailed).reasons] == ["token.integrity"]
 
 
 def test_a_token_sealed_with_a_key_that_is_gone_is_refused_and_can_be_listed_and_revoked(credentials, engine):

@@ -8,7 +8,12 @@ _DECIDED = ("aiguard_vault_requests", "aiguard_holds")
 
 
 def without_decisions(connection: Connection) -> None:
-    """Take away what keeps decisions from being undone (revision 0025)."""
+    """Take away what keeps decisions from being undone (revisions 0025 and 0026)."""
+    if connection.dialect.name == "sqlite":
+        for name in ("fresh", "onward", "stays"):
+            connection.execute(text(f"DROP TRIGGER aiguard_service_tokens_{name}"))
+    else:
+        connection.execute(text("DROP FUNCTION aiguard_service_tokens_only_end() CASCADE"))
     for table in _DECIDED:
         if connection.dialect.name == "sqlite":
             for name in ("fresh", "onward", "over"):

@@ -31,7 +31,10 @@ FIND_TIMEOUT_MS: Final = 3_000
 
 
 class StoredToken(Base):
-    """One service token. ``sealed`` is what counts; ``service``, ``created_at`` and ``expires_at`` are copies to list by."""
+    """One service token. ``sealed`` is what counts; ``service``, ``created_at`` and ``expires_at`` are copies to list by.
+
+    The copy of the end must agree with the seal, and the table's triggers let it only come sooner: so an earlier seal of the same row opens nothing.
+    """
 
     __tablename__ = f"{PREFIX}service_tokens"
 
@@ -48,9 +51,7 @@ class StoredToken(Base):
 
 
 _TABLE: Final = cast("Table", StoredToken.__table__)
-_FIND: Final = select(_TABLE.c.id, _TABLE.c.service, _TABLE.c.revoked_at, _TABLE.c.last_used_at, _TABLE.c.sealed).where(
-    _TABLE.c.id == bindparam("wanted")
-)
+_FIND: Final = select(_TABLE).where(_TABLE.c.id == bindparam("wanted"))
 
 
 class TokenTable:
@@ -150,6 +151,8 @@ def unseal(row: Any, keyring: KeyRing) -> ServiceToken:
     meaning = json.loads(keyring.open(row.sealed, aad=_aad(row.id)))
     if row.service != meaning["service"]:
         raise IntegrityError("The service token's row names another service than its seal.")
+    if row.expires_at != datetime.fromisoformat(meaning["expires_at"]):
+        raise IntegrityError("The service token's row names another end than its seal.")
     not_before = meaning["not_before"]
     return ServiceToken(
         id=row.id,

@@ -20,7 +20,7 @@ async def resolved(value: Any) -> Any:
 def authenticated_actor(connection: HTTPConnection) -> Actor | None:
     """``connection.user`` with the scopes of ``connection.auth``; None when nobody is signed in.
 
-    The id is the user's ``identity``, or else its ``id``, ``username`` or ``display_name``; ``tenant`` is optional. Without an
+    The id is the user's ``identity``, or else its ``id`` or ``username``; ``tenant`` is optional. Without an
     ``AuthenticationMiddleware`` nobody is signed in.
     """
     user = connection.scope.get("user")
@@ -36,14 +36,14 @@ def authenticated_actor(connection: HTTPConnection) -> Actor | None:
 
 
 def _id_of(user: Any) -> str:
-    for name in ("identity", "id", "username", "display_name"):
+    for name in ("identity", "id", "username"):
         try:
             value = getattr(user, name, None)
         except NotImplementedError:  # BaseUser has an identity that nobody wrote
             continue
         if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value):
             return str(value)
-    raise TypeError("the signed-in user has no identity, id, username or display_name; give AIGuard(app, actor=...)")
+    raise TypeError("the signed-in user has no identity, id or username; give AIGuard(app, actor=...)")
 
 
 async def signed_in_actor(connection: HTTPConnection) -> Actor | None:
