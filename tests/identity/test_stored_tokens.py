@@ -240,8 +240,7 @@ def test_a_row_that_was_copied_under_another_id_opens_nothing(credentials, guard
         "UPDATE aiguard_service_tokens SET sealed = (SELECT sealed FROM aiguard_service_tokens WHERE id <> :id) WHERE id = :id",
         "UPDATE aiguard_service_tokens SET id = 'aig_other' WHERE id = :id",
         "DELETE FROM aiguard_service_tokens WHERE id = :id",
-        "INSERT INTO aiguard_service_tokens SELECT 'aig_other', service, created_at, expires_at, revoked_at, last_used_at, sealed "
-        "FROM aiguard_service_tokens WHERE id = :id",
+        "INSERT INTO aiguard_service_tokens SELECT 'aig_other', service, created_at, expires_at, revoked_at, NULL, sealed FROM aiguard_service_tokens WHERE id = :id",
     ],
 )
 def test_a_revoked_token_stays_revoked(credentials, guard, engine, statement):
