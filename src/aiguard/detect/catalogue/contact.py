@@ -275,9 +275,9 @@ RECOGNIZERS = (
         name="phone_short",
         type="PHONE_NUMBER",
         pattern=(
-            r"(?i:(?:(?:\b(?:phone|telephone|tel|telefon|mobile|cell|fax|téléphone|teléfono|telefono|telefone|telefoon|puhelin)"
-            r"|тел|телефон|電話|電話番号|电话|전화)(?:[ _]?(?:number|nummer|no))?\.?(?:[ ](?:is|ist|est|es|è|é)|[\"']?[ ]?[:=])?[ ]?[\"']?"
-            r"|\b(?:call|reach|ring|text|phone)[ ](?:me|us|him|her|them)[ ](?:at|on)[ ]))(\d{5}|\d{2,3}[ \-]\d{3})\b"
+            r"(?i:(?:\b(?:phone|telephone|tel|telefon|mobile|cell|fax|téléphone|teléfono|telefono|telefone|telefoon|puhelin)"
+            r"|тел|телефон|電話|電話番号|电话|전화)(?:[ _]?(?:number|nummer|no))?\.?(?:[ ](?:is|ist|est|es|è|é)|[\"']?[ ]?[:=])?[ ]?[\"']?)"
+            r"(\d{5}|\d{2,3}[ \-]\d{3})\b"
         ),
         validate=phones.short,
         not_before="-./:,%",
@@ -285,8 +285,14 @@ RECOGNIZERS = (
         max_length=64,
         priority=20,
         source="numbers of small countries and of switchboards, right after the words for one",
-        examples=("my phone number is 62889", "Tel. 20-123", "call me on 62889 tomorrow", '"phone": "62889"'),
-        counter_examples=("call on 62889 people", "phone: 10000", "phone-12345", "the phone was sold to 62889 people"),
+        examples=("my phone number is 62889", "Tel. 20-123", '"phone": "62889"'),
+        counter_examples=(
+            "call on 62889 people",
+            "call me on 62889 tomorrow",
+            "phone: 10000",
+            "phone-12345",
+            "the phone was sold to 62889 people",
+        ),
     ),
     Recognizer(
         name="phone_alone",
