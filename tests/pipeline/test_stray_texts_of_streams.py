@@ -209,3 +209,48 @@ def test_of_an_events_block_nothing_is_handed_on_but_its_name_and_its_data(path:
     assert said
     assert "jane@example.com" not in said
     assert "4111111111111111" not in said
+
+
+HALF = {"type": "output_text", "text": "write to jane.roe@exa", "annotations": [], "logprobs": []}
+GOES_ON = {"type": "response.output_text.delta", **PLACE, "delta": "mple.org"}
+WRITTEN = MESSAGE | {"content": [HALF | {"text": "write to jane.roe@example.org"}]}
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        {"type": "response.created", "response": response("in_progress", [MESSAGE | {"content": [HALF]}])},
+        {"type": "response.output_item.added", "output_index": 0, "item": MESSAGE | {"content": [HALF]}},
+        {"type": "response.content_part.added", **PLACE, "part": HALF},
+    ],
+    ids=lambda event: event["type"],
+)
+def test_a_text_that_begins_in_another_event_does_not_go_on_in_deltas(beginning):
+    """A client's library joins the two, and each was looked at alone."""
+    begun = {"type": "response.created", "response": response("in_progress", [])}
+    end = {"type": "response.completed", "response": response("completed", [WRITTEN])}
+    with pytest.raises(ProviderFailed):
+        ask("/responses", [begun, beginning, GOES_ON, end])
+    assert "EMAIL]" in ask("/responses", [begun, beginning, end])
+
+
+def test_a_part_goes_on_after_another_was_done():
+    part = PART | {"annotations": []}
+    done = {"type": "response.content_part.done", **PLACE, "part": part}
+    second = {"type": "response.output_text.delta", **PLACE | {"content_index": 1}, "delta": " there"}
+    end = {"type": "response.completed", "response": response("completed", [MESSAGE | {"content": [part, part]}])}
+    assert " there" in ask("/responses", [*ANNOTATED[:2], done, second, end])
+
+
+def test_arguments_that_begin_in_another_event_do_not_go_on_in_deltas():
+    call = {"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "mail", "arguments": '{"to": "jane.roe@exa'}
+    begun = {"type": "response.created", "response": response("in_progress", [])}
+    added = {"type": "response.output_item.added", "output_index": 0, "item": call}
+    delta = {
+        "type": "response.function_call_arguments.delta",
+        "item_id": "fc_1",
+        "output_index": 0,
+        "delta": 'mple.org"}',
+    }
+    with pytest.raises(ProviderFailed):
+        ask("/responses", [begun, added, delta])

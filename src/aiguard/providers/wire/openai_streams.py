@@ -227,6 +227,7 @@ _OTHERS: Final[Mapping[str, Check]] = {
     }.items()
 }
 _LAST: Final = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
+_DONE: Final = _LAST | {name for name in _OTHERS if name.endswith(".done")}
 _FAILED: Final = frozenset({"response.failed", "error"})
 
 
@@ -235,6 +236,8 @@ class ResponsesStream:
 
     def __init__(self) -> None:
         self._number = 0
+        self._begun: set[int] = set()
+        """Items of which an event held more than the beginning of a text: a delta would go on with what was looked at alone."""
 
     def read(self, event: SseEvent, value: Any) -> Frame:
         """Take an event apart; the text of a delta is taken out of ``value``."""
@@ -252,6 +255,8 @@ class ResponsesStream:
         if type not in _OTHERS:
             raise UnknownShape(f"the stream has an event that is not supported: {safe_name(type)}")
         response = value.get("response")
+        if type not in _DONE:
+            self._begun.update(_begun(value))
         return Frame(
             value=value,
             check=_OTHERS[type],
@@ -278,6 +283,8 @@ class ResponsesStream:
         if not isinstance(value.get("delta"), str):
             raise UnknownShape("a delta of the stream is not a text")
         key: Key = (channel, *(_index(value, place) for place in places))
+        if value["delta"] and key[1] in self._begun:
+            raise UnknownShape("a text of the stream goes on that another event began")
         delta = replace(
             _take(value, "delta", key, kind, ("delta",)),
             said=channel not in {"summary", "reasoning"},
@@ -295,6 +302,27 @@ class ResponsesStream:
         elif type == "response.content_part.done":
             for name in ("text", "refusal", "reasoning"):
                 yield (name, _index(value, "output_index"), _index(value, "content_index"))
+
+
+def _begun(value: Mapping[str, Any]) -> Iterator[int]:
+    """The items of which an event holds some of the text that deltas could go on with: a client's library joins the two."""
+    response = value.get("response")
+    output = response.get("output") if isinstance(response, dict) else None
+    for index, item in enumerate(output if isinstance(output, list) else ()):
+        if _says(item):
+            yield index
+    if _says(value.get("item")) or _says({"content": [value.get("part")]}):
+        yield _index(value, "output_index")
+
+
+def _says(item: Any) -> bool:
+    """Whether an item holds arguments, or a part with a text."""
+    if not isinstance(item, dict):
+        return False
+    parts = [part for name in ("content", "summary") if isinstance(listed := item.get(name), list) for part in listed]
+    texts = [item.get("arguments"), item.get("input")]
+    texts += [part.get(name) for part in parts if isinstance(part, dict) for name in ("text", "refusal")]
+    return any(isinstance(text, str) and text for text in texts)
 
 
 def _breaks(type: str, value: Mapping[str, Any]) -> bool:
