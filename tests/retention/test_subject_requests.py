@@ -23,7 +23,7 @@ from aiguard.audit.verify import Status, verify
 from aiguard.db import make_engine, upgrade, writing
 from aiguard.errors import IntegrityError
 from aiguard.identity import named
-from aiguard.retention import Backups, HoldScope, NobodyKnown, find_person, meet_person
+from aiguard.retention import Backups, HoldScope, NobodyKnown, erasing, find_person, meet_person
 from aiguard.retention.erasing import IN_FLIGHT
 from aiguard.store import KeyStore, MasterKeyRing, SubjectKeyRing
 from aiguard.types import Actor
@@ -129,6 +129,13 @@ def test_an_erasure_is_complete_when_the_last_backup_that_has_the_key_is_gone(en
     assert retention.erasure(engine, id).state == "pending"
     (done,) = retention.resume(engine, people, now=r.NOW + 35 * DAY)
     assert (done.state, retention.resume(engine, people, now=r.NOW + 36 * DAY)) == ("completed", [])
+
+
+def test_every_provider_is_named_however_long_ago_it_was_called(engine, writer, people, monkeypatch):
+    monkeypatch.setattr(erasing, "EXCHANGES", 2)
+    for provider in ("anthropic", "openai", "openai", "openai", "openai"):
+        writer.commit([told_of("jane", payload={"provider": provider, "findings": {}})]).result(5)
+    assert dict(erase(engine, people).providers) == {"anthropic": "pending", "openai": "pending"}
 
 
 def test_where_nobody_said_how_long_backups_live_somebody_must_confirm(engine, writer, people):

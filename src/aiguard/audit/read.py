@@ -84,12 +84,13 @@ def search(
     resource: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    before: int | None = None,
     limit: int = 100,
 ) -> list[Event]:
     """The newest ``limit`` events that fit every condition, oldest of them first.
 
-    ``types`` are names, or beginnings such as ``exchange.*``; ``actor`` and ``subject`` are pseudonyms. Raises as
-    :func:`tail` does.
+    ``types`` are names, or beginnings such as ``exchange.*``; ``actor`` and ``subject`` are pseudonyms; ``before`` is the
+    position of the first event that is too new. Raises as :func:`tail` does.
     """
     query = _EVENTS
     if types:
@@ -110,6 +111,8 @@ def search(
         query = query.where(AuditEvent.at >= since)
     if until is not None:
         query = query.where(AuditEvent.at < until)
+    if before is not None:
+        query = query.where(AuditEvent.seq < before)
     return [
         _event(row, keyring) for row in reversed(_fetch(engine, query.order_by(AuditEvent.seq.desc()).limit(limit)))
     ]

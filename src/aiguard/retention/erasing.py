@@ -57,6 +57,9 @@ from aiguard.types import AuditRecord, new_id
 BATCH: Final = 500
 """Rows of one transaction."""
 
+EXCHANGES: Final = 1000
+"""Exchanges of a person that are read at once, to learn to whom something was sent."""
+
 IN_FLIGHT: Final = timedelta(seconds=4 * CACHE_SECONDS)
 """After this no process writes with a destroyed key any more: the cache's validity, the writer's queue, and room."""
 
@@ -301,8 +304,16 @@ def _providers(engine: Engine, keyring: SubjectKeyRing, subject: str) -> list[st
     """The providers to which something about the person was sent, as far as the log tells."""
     if not subject:
         return []
-    events = read.search(engine, keyring, types=["exchange.decided"], subject=subject, limit=10_000)
-    return sorted({str(event.payload["provider"]) for event in events if event.payload.get("provider")})
+    providers: set[str] = set()
+    before: int | None = None
+    while True:
+        events = read.search(
+            engine, keyring, types=["exchange.decided"], subject=subject, before=before, limit=EXCHANGES
+        )
+        providers.update(str(event.payload["provider"]) for event in events if event.payload.get("provider"))
+        if len(events) < EXCHANGES:
+            return sorted(providers)
+        before = events[0].seq
 
 
 def _store(keyring: SubjectKeyRing) -> KeyStore:
