@@ -282,12 +282,9 @@ PIECES = [
 ]
 
 
-@settings(max_examples=80, deadline=None)
-@given(text=st.lists(st.sampled_from(PIECES), max_size=10).map("".join), size=st.integers(1, 7))
-def test_tuned_detection_streams_as_it_calls(text: str, size: int) -> None:
-    tuned = (
-        OWN
-        + """
+@pytest.fixture(scope="module")
+def tuned_guard() -> Any:
+    tuned = """
 [defaults.detect]
 exclude = ["PHONE_NUMBER"]
 [defaults.detect.scores]
@@ -298,9 +295,13 @@ patterns = ['[a-z]+@ours\\.example']
 exact = ["bluebird"]
 patterns = ['INC-[0-9]{4}']
 """
-    )
-    guard, _ = make_guard(POLICY + tuned)
+    return make_guard(POLICY + OWN + tuned)[0]
+
+
+@settings(max_examples=80, deadline=None)
+@given(text=st.lists(st.sampled_from(PIECES), max_size=10).map("".join), size=st.integers(1, 7))
+def test_tuned_detection_streams_as_it_calls(tuned_guard: Any, text: str, size: int) -> None:
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
-    with guard.acting_as(JANE, scope="support:reply"):
-        whole = guard.call(lambda *_, **__: text, "hi", model="local:small")
-        assert "".join(guard.stream(lambda *_, **__: pieces, "hi", model="local:small")) == whole
+    with tuned_guard.acting_as(JANE, scope="support:reply"):
+        whole = tuned_guard.call(lambda *_, **__: text, "hi", model="local:small")
+        assert "".join(tuned_guard.stream(lambda *_, **__: pieces, "hi", model="local:small")) == whole
