@@ -1,7 +1,8 @@
 """The audit log: appending from 64 threads beside plain inserts, verifying, and what tampering with it comes to.
 
 The peer of appending is an ordinary audit table (no leaf, hash, seal, position or trigger; the same indexes) written by the bare
-driver with the same group commit and durability, by turns in the same run. ``AIGUARD_BENCH_AUDIT_ROWS`` sets how many rows of each table
+driver with the same group commit and durability, by turns in the same run; and the same table written as a team that has SQLAlchemy
+writes it, by Core (``core_inserts``). ``AIGUARD_BENCH_AUDIT_ROWS`` sets how many rows of each table
 are changed in every way (default 25). Long logs are :mod:`benchmarks.audit_scale`, killed writers :mod:`benchmarks.audit_kills`.
 """
 
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Column, DateTime, Engine, MetaData, String, Table, insert, make_url
 from tests.support.mutations import Owner
 
 from aiguard import audit, store
@@ -107,6 +108,26 @@ def plain_table(engine: Engine) -> Callable[[Sequence[Any]], None]:
     return insert_all
 
 
+def core_inserts(engine: Engine) -> Callable[[Sequence[Any]], None]:
+    """How a batch of rows gets into the plain table by SQLAlchemy Core, through the engine that the writer has."""
+    moment = DateTime(timezone=True) if engine.dialect.name == "postgresql" else String()
+    table = Table("plain", MetaData(), *(Column(name, moment if name == "at" else String(500)) for name in PLAIN))
+    statement = insert(table)
+
+    def insert_all(batch: Sequence[Any]) -> None:
+        with writing(engine) as connection:
+            connection.execute(statement, [dict(zip(PLAIN, row, strict=True)) for row in batch])
+
+    return insert_all
+
+
+def core_row(number: int) -> tuple[Any, ...]:
+    """A row for :func:`core_inserts` on PostgreSQL, whose time is one."""
+    row = list(plain_row(number))
+    row[PLAIN.index("at")] = datetime.now(UTC)
+    return tuple(row)
+
+
 def plain_row(number: int) -> tuple[Any, ...]:
     """A row with what the event says."""
     actor = "0123456789ABCDEFGHJKMNPQRS"
@@ -120,8 +141,9 @@ def plain_row(number: int) -> tuple[Any, ...]:
 def appending(name: str, engine: Engine) -> Figures:
     """Events and plain inserts by turns, from 64 threads that wait for each."""
     writer = Writer(engine, RING, {**store.MAPPERS, **audit.MAPPERS}, timeout=30)
-    insert = plain_table(engine)
-    raw = RawWriter(insert)
+    raw = RawWriter(plain_table(engine))
+    core = RawWriter(core_inserts(engine))
+    make_core = core_row if engine.dialect.name == "postgresql" else plain_row
 
     def turn(commit: Callable[[Any], Any], make: Callable[[int], Any]) -> tuple[float, list[float], float]:
         used = time.process_time()
@@ -130,6 +152,7 @@ def appending(name: str, engine: Engine) -> Figures:
 
     rates: list[float] = []
     plain_rates: list[float] = []
+    core_rates: list[float] = []
     used: list[float] = []
     plain_used: list[float] = []
     times: list[float] = []
@@ -142,7 +165,9 @@ def appending(name: str, engine: Engine) -> Figures:
         rate, _, cpu = turn(raw.commit, plain_row)
         plain_rates.append(rate)
         plain_used.append(cpu)
+        core_rates.append(turn(core.commit, make_core)[0])
     raw.close()
+    core.close()
     writer.close()
     return {
         f"events_per_s_{name}": round(statistics.median(rates)),
@@ -151,6 +176,10 @@ def appending(name: str, engine: Engine) -> Figures:
         f"plain_inserts_per_s_{name}": round(statistics.median(plain_rates)),
         f"ratio_plain_inserts_{name}": round(
             statistics.median(rate / plain for rate, plain in zip(rates, plain_rates, strict=True)), 2
+        ),
+        f"core_inserts_per_s_{name}": round(statistics.median(core_rates)),
+        f"ratio_core_inserts_{name}": round(
+            statistics.median(rate / core for rate, core in zip(rates, core_rates, strict=True)), 2
         ),
         f"cpu_us_per_event_{name}": round(statistics.median(used), 1),
         f"cpu_us_per_plain_insert_{name}": round(statistics.median(plain_used), 1),

@@ -23,9 +23,9 @@ from aiguard.types import Record
 WAKING: Final = 0.005
 """Seconds in which those who have an answer wake one another; after that the line wakes them."""
 
-GATHER_SHARE: Final = 0.5
+GATHER_SHARE: Final = 1.0
 GATHER_LIMIT: Final = 0.005
-"""How long after a transaction those whom it answered are waited for: at most this share of its time, and this many seconds."""
+"""How long after a transaction those whom it answered are waited for: at most so many times what it took, and this many seconds."""
 
 
 @dataclass(slots=True, eq=False)
