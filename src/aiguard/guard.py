@@ -106,6 +106,7 @@ class Guard:
         self.keys = keys
         detectors = Detectors(policy, detector, recognizers=recognizers, models=models)
         self.detector = detectors.base
+        self.lines = detectors.lines
         self._authoriser = authoriser
         self.now = clock
         self._on_close = on_close

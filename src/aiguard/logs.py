@@ -15,7 +15,7 @@ import io
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 WITHHELD = "[log message withheld: it could not be scrubbed]"
@@ -39,31 +39,42 @@ _lock = threading.Lock()
 _active: _Protection | None = None
 
 
-class _Protection:
-    """One installation: the scrubber and what it replaced. Installed once a process, counted by its users."""
+class _Scrubbers:
+    """What lines are scrubbed with, and what it found nothing in. Replaced as a whole, so that neither outlives the other."""
 
-    def __init__(self, scrub: Scrub) -> None:
-        self.scrub = scrub
-        self.users = 1
-        self.factory = logging.getLogRecordFactory()
-        self.make_record = logging.Logger.makeRecord
-        self.busy = threading.local()
+    def __init__(self, users: Sequence[Scrub]) -> None:
+        self.users = tuple(users)
+        """One for each :func:`install`, however many of them are the same."""
+        self.each = tuple(dict.fromkeys(users))
         self.clean: set[str] = set()
         """Short texts in which nothing was found: templates, methods, status codes, logger arguments."""
 
+
+class _Protection:
+    """What was replaced for it, and by what lines are scrubbed. Installed once a process, counted by its users."""
+
+    def __init__(self, scrub: Scrub) -> None:
+        self.by = _Scrubbers([scrub])
+        self.factory = logging.getLogRecordFactory()
+        self.make_record = logging.Logger.makeRecord
+        self.busy = threading.local()
+
     def text(self, text: str) -> str:
         """``text`` scrubbed; withheld when that fails, and while a scrub of this thread is itself logging."""
-        if text in self.clean:
+        by = self.by
+        if text in by.clean:
             return text
         if getattr(self.busy, "on", False):
             return WITHHELD
         self.busy.on = True
         try:
-            scrubbed = self.scrub(text)
+            scrubbed = text
+            for scrub in by.each:
+                scrubbed = scrub(scrubbed)
             if scrubbed == text and len(text) <= MAX_REMEMBERED:
-                if len(self.clean) >= REMEMBERED:
-                    self.clean.clear()
-                self.clean.add(text)
+                if len(by.clean) >= REMEMBERED:
+                    by.clean.clear()
+                by.clean.add(text)
             return scrubbed
         except Exception:  # noqa: BLE001 - fail closed: the message is withheld, and the application's logging call goes on
             return WITHHELD
@@ -167,11 +178,11 @@ def _printed(exc_info: Any) -> str:
 
 
 def install(scrub: Scrub) -> None:
-    """Protect every logger of the process. A second call changes nothing but the number of users."""
+    """Protect every logger of the process. What several users gave is applied one after the other, the same once."""
     global _active  # noqa: PLW0603 - there is one record factory in a process
     with _lock:
         if _active is not None:
-            _active.users += 1
+            _active.by = _Scrubbers([*_active.by.users, scrub])
             return
         protection = _active = _Protection(scrub)
         factory, make_record = protection.factory, protection.make_record
@@ -196,17 +207,25 @@ def install(scrub: Scrub) -> None:
         logging.Logger.makeRecord = protected_make_record  # type: ignore[assignment,method-assign]
 
 
-def uninstall() -> None:
-    """Give up one use; the last one puts the record factory back."""
+def uninstall(scrub: Scrub) -> None:
+    """Give up one use of ``scrub``; the last one of all puts the record factory back."""
     global _active  # noqa: PLW0603 - there is one record factory in a process
     with _lock:
-        if _active is None:
+        if _active is None or scrub not in _active.by.users:
             return
-        _active.users -= 1
-        if _active.users <= 0:
-            logging.setLogRecordFactory(_active.factory)
-            logging.Logger.makeRecord = _active.make_record  # type: ignore[method-assign]
-            _active = None
+        users = list(_active.by.users)
+        users.remove(scrub)
+        if users:
+            _active.by = _Scrubbers(users)
+            return
+        logging.setLogRecordFactory(_active.factory)
+        logging.Logger.makeRecord = _active.make_record  # type: ignore[method-assign]
+        _active = None
+
+
+def scrubbers() -> tuple[Scrub, ...]:
+    """What every line is scrubbed with, in turn; none when log protection is off."""
+    return _active.by.each if _active is not None else ()
 
 
 def installed() -> bool:

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from aiguard import audit, logs, store
@@ -82,10 +83,11 @@ def open_guard(
         engine, own_engine = adopt(engine, schema=schema)
     ending = ExitStack()
     """What there is to close, the last opened first: when the guard is closed, and when it cannot be made."""
+    lines = ending.enter_context(ExitStack())
     try:
         if settings.log_protection:
             logs.install(scrub_line)
-            ending.callback(logs.uninstall)
+            lines.callback(logs.uninstall, scrub_line)
         if own_engine:
             ending.callback(engine.dispose)
         keys = open_keys(settings, engine, wrapper=wrapper)
@@ -142,6 +144,8 @@ def open_guard(
             ),
             **options,
         )
+        if settings.log_protection and guard.lines is not None:
+            _protect_lines(lines, guard.lines, alone=detector is None)
         policy_loaded(engine, keys, policy.hash, environment=str(settings.environment), now=clock())
         for thread in (outbox, ticker, keeper):
             if thread is not None:
@@ -228,10 +232,20 @@ def _types(recognizers: Sequence[Recognizer], models: Mapping[str, Model] | None
     }
 
 
-def scrub_line(text: str) -> str:
+def scrub_line(text: str, detector: Detector | None = None) -> str:
     """A log line with every finding replaced, also behind the escapes of JSON or a ``repr`` that was logged."""
-    found = [finding for finding in detect_text(default_detector(), text) if not _is_here(text, finding)]
+    found = detect_text(default_detector() if detector is None else detector, text)
+    found = [finding for finding in found if not _is_here(text, finding)]
     return redact(text, found, REPLACE_ALL).text if found else text
+
+
+def _protect_lines(lines: ExitStack, detector: Detector, *, alone: bool) -> None:
+    """Have log lines scrubbed of what ``detector`` finds: ``alone``, if it looks for all that the catalogue does."""
+    scrub = partial(scrub_line, detector=detector)
+    logs.install(scrub)
+    before = lines.pop_all() if alone else ExitStack()
+    lines.callback(logs.uninstall, scrub)
+    before.close()
 
 
 def _is_here(text: str, finding: Finding) -> bool:

@@ -41,7 +41,7 @@ def collected() -> Iterator[Collector]:
     logger.setLevel(logging.DEBUG)
     yield handler
     logger.removeHandler(handler)
-    logs.uninstall()
+    logs.uninstall(scrub)
 
 
 def app() -> logging.Logger:
@@ -178,7 +178,7 @@ def test_a_scrubber_that_throws_withholds_the_message_and_not_the_logging_call()
         app().warning("hello %s", EMAIL)
     finally:
         app().removeHandler(handler)
-        logs.uninstall()
+        logs.uninstall(broken)
     assert handler.records[0].getMessage() == logs.WITHHELD
 
 
@@ -186,9 +186,9 @@ def test_protection_ends_with_its_last_user_and_puts_everything_back() -> None:
     factory, make = logging.getLogRecordFactory(), logging.Logger.makeRecord
     logs.install(scrub)
     logs.install(scrub)
-    logs.uninstall()
+    logs.uninstall(scrub)
     assert logs.installed()
-    logs.uninstall()
+    logs.uninstall(scrub)
     assert not logs.installed()
     assert logging.getLogRecordFactory() is factory
     assert logging.Logger.makeRecord is make

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ import pytest
 from aiguard import Settings, logs, open_guard
 from aiguard.audit.read import counts
 from aiguard.db import make_engine
+from aiguard.detect.lists import hashed
 from aiguard.errors import ConfigurationError
+from aiguard.scan import Recognizer
 
 POLICY = """
 [features.digest]
@@ -67,3 +71,100 @@ def test_what_was_opened_is_closed_with_the_guard(tmp_path: Path) -> None:
     guard.close()
     assert running() == set()
     assert logs.installed() is protected
+
+
+OWN = f"""
+[recognizers.EMPLOYEE_ID]
+pattern = 'EMP-[0-9]{{6}}'
+examples = ["EMP-123456 called"]
+
+[recognizers.ROOM]
+pattern = '[A-Z][0-9]{{2}}'
+context = ["room"]
+score = 0.2
+examples = ["in room B12"]
+
+[features.second]
+scope = "support:second"
+owner = "support-platform"
+models = ["local:small"]
+
+[features.second.detect]
+exclude = ["EMAIL_ADDRESS"]
+scores = {{ ROOM = 0.2 }}
+
+[features.second.detect.allow]
+exact = ["desk@example.org"]
+
+[features.second.detect.deny]
+exact = ["Project Bluebird"]
+hashed = {{ salt = "0123456789abcdef", hmac_sha256 = ["{hashed("Silver Heron", "0123456789abcdef")}"] }}
+"""
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged by ``desk``, as a handler prints it."""
+    printed: list[str] = []
+
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            printed.append(self.format(record))
+
+    handler = Printing()
+    logging.getLogger("desk").addHandler(handler)
+    yield printed
+    logging.getLogger("desk").removeHandler(handler)
+
+
+def test_log_lines_lose_what_policy_names_in_any_feature_as_well(tmp_path: Path, lines: list[str]) -> None:
+    guard = open_guard(settings_in(tmp_path, POLICY + OWN))
+    try:
+        for text in ("EMP-123456", "A37", "project bluebird", "a silver heron", "desk@example.org", "10.2.3.4"):
+            logging.getLogger("desk").warning("for %s", text)
+    finally:
+        guard.close()
+    assert [line.removeprefix("for ") for line in lines] == [
+        "[REDACTED_EMPLOYEE_ID]",
+        "[REDACTED_ROOM]",
+        "[REDACTED_DENIED_TERM]",
+        "a [REDACTED_DENIED_TERM]",
+        "[REDACTED_EMAIL]",
+        "[REDACTED_IP]",
+    ]
+
+
+def test_each_guard_of_a_process_adds_to_what_log_lines_lose(tmp_path: Path, lines: list[str]) -> None:
+    def say() -> str:
+        logging.getLogger("desk").warning("EMP-123456 jane.doe@example.org")
+        return lines[-1]
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    plain = open_guard(settings_in(tmp_path / "a", POLICY))
+    assert say() == "EMP-123456 [REDACTED_EMAIL]"
+    own = open_guard(settings_in(tmp_path / "b", POLICY + OWN))
+    assert say() == "[REDACTED_EMPLOYEE_ID] [REDACTED_EMAIL]"
+    plain.close()
+    assert say() == "[REDACTED_EMPLOYEE_ID] [REDACTED_EMAIL]"
+    own.close()
+    assert not logs.installed()
+
+
+def test_recognizers_of_the_applications_own_count_for_log_lines(tmp_path: Path, lines: list[str]) -> None:
+    own = Recognizer(name="desk:ticket", type="TICKET", pattern=r"TCK-[0-9]{4}", base_score=0.9)
+    guard = open_guard(settings_in(tmp_path, POLICY), recognizers=[own])
+    logging.getLogger("desk").warning("see TCK-1234")
+    guard.close()
+    assert lines == ["see [REDACTED_TICKET]"]
+
+
+def test_a_policy_that_adds_nothing_leaves_log_lines_to_the_catalogue_once(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    first = open_guard(settings_in(tmp_path, POLICY))
+    second = open_guard(settings_in(tmp_path / "b", POLICY))
+    try:
+        assert len(logs.scrubbers()) == 1
+    finally:
+        first.close()
+        second.close()

@@ -7,7 +7,6 @@ whoever has the file.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import unicodedata
@@ -29,12 +28,14 @@ _SPACE: Final = re.compile(r"\s+")
 
 def plain(value: str) -> str:
     """The form in which values are compared and hashed."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", value).casefold()).strip()
+    if not value.isascii():  # what is ASCII is in its form already
+        value = unicodedata.normalize("NFKC", value)
+    return _SPACE.sub(" ", value.casefold()).strip()
 
 
 def hashed(value: str, salt: str) -> str:
     """The keyed hash of a value, 64 hex digits."""
-    return hmac.new(salt.encode(), plain(value).encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+    return hmac.digest(salt.encode(), plain(value).encode("utf-8", "replace"), "sha256").hex()
 
 
 class Allowed:

@@ -53,7 +53,7 @@ class Detectors:
         if policy.phone_regions:
             own.append(regional_phones(policy.phone_regions))
         self._denied = {name: denied(feature.detect.deny, name) for name, feature in policy.features.items()}
-        every = [*own, *(each for several in self._denied.values() for each in several)]
+        every = self._own = [*own, *(each for several in self._denied.values() for each in several)]
         floors = [low for feature in policy.features.values() if (low := _lowest(feature.detect)) is not None]
         if isinstance(base, Engine):
             lowest = min([base.threshold, *floors])
@@ -65,6 +65,8 @@ class Detectors:
                 "leave `detector` out and give language models by name with `models`"
             )
         self.base: Detector = self._everywhere(base)
+        self.lines: Detector | None = self._of_all(base, policy) if isinstance(base, Engine) else None
+        """For log lines, which are of no feature; None where neither policy nor the application adds anything to the detector given."""
         self._of = {name: self._tuned(base, feature) for name, feature in policy.features.items()}
 
     def of(self, feature: Feature) -> Detector:
@@ -78,6 +80,17 @@ class Detectors:
         own = {each.name for several in self._denied.values() for each in several}
         floors = {each.name: OFF if each.name in own else max(base.threshold, 0.5) for each in base.recognizers}
         return base.tuned(floors) if own or base.threshold < 0.5 else base
+
+    def _of_all(self, base: Engine, policy: Policy) -> Detector | None:
+        """What any feature looks for, models left out, at the lowest threshold of any. A value that some may let stay is found."""
+        rules = [feature.detect for feature in policy.features.values()]
+        usual = max(base.threshold, 0.5)
+        floors = {each.name: min([usual, *(_floor(rule, each) for rule in rules)]) for each in base.recognizers}
+        lists = [HashedTerms(rule.deny.hashed) for rule in rules if rule.deny.hashed]
+        if not (self._own or lists) and all(floor == usual for floor in floors.values()):
+            return None
+        tuned = base.tuned(floors)
+        return Together([tuned, *lists], tuned.types.union(*(each.types for each in lists)))
 
     def _tuned(self, base: Detector, feature: Feature) -> Detector:
         rule = feature.detect
