@@ -1,27 +1,43 @@
 """The drivers of a streamed answer, sync and async: iterators that pull, so nothing is read ahead of its reader.
 
 They decide nothing. However an iteration ends (its end, a refusal, an exception, ``close``, garbage collection) the connection is
-let go and the outcome is on record once. After that it has nothing more to give, also to a read that was waiting while another
+let go and the outcome is on record once. What a garbage collection finds lets its connection go outside of that. After that it has nothing more to give, also to a read that was waiting while another
 thread or task closed it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
+from aiguard import reaper
 from aiguard.drivers import Hands, advance, asettled, settled
 from aiguard.effects import Commit
 from aiguard.pipeline import Delivered, Opened
 from aiguard.streamed import Deliver, Receive
 
+logger = logging.getLogger("aiguard")
+
 Item = TypeVar("Item", str, bytes)
 """A piece of a plain text, or bytes of a wire format."""
 
 Flow = Generator[Receive | Deliver | Commit, Any, Delivered]
+
+
+_closing: set[asyncio.Task[None]] = set()
+"""Streams that nobody closed, while their connections are let go."""
+
+
+def _closed(task: asyncio.Task[None]) -> None:
+    _closing.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("a stream that nobody had closed could not be closed (%s)", type(error).__name__)
 
 
 class _Pour:
@@ -31,7 +47,8 @@ class _Pour:
         self._flow = flow
         self._trail = opened.trail
         self._hands = hands
-        self._close = opened.raw.close
+        self._raw = opened.raw  # while it lives, so does the connection
+        self._process = os.getpid()
         self._over = False
         self._handed = False
         self._closed = False
@@ -73,6 +90,8 @@ class _Pour:
 
     def _abandon(self) -> None:
         """Nobody reads any more. If the outcome is still open, it is put on record, and nobody waits for that."""
+        if self._process != os.getpid():
+            return
         with self._turn:
             if self._over:
                 return
@@ -89,9 +108,9 @@ class _Pour:
         if not self._trail.ended:
             self._hands.recorder.commit([self._trail.aborted()])
 
-    def __del__(self) -> None:
-        if not getattr(self, "_over", True):
-            self._abandon()
+    def _forgotten(self) -> bool:
+        """Whether nobody has closed it. In a forked child it is not for the child to close: the parent may be reading."""
+        return not getattr(self, "_closed", True) and self._process == os.getpid()
 
 
 class Pour(_Pour, Iterator[Item]):
@@ -99,6 +118,7 @@ class Pour(_Pour, Iterator[Item]):
 
     def __init__(self, flow: Flow, hands: Hands, opened: Opened) -> None:
         self._chunks: Iterator[Any] = opened.raw.chunks
+        reaper.ready()
         super().__init__(flow, hands, opened)
 
     def __next__(self) -> Item:
@@ -128,7 +148,7 @@ class Pour(_Pour, Iterator[Item]):
         raise StopIteration
 
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
+        if self._forgotten():
             self.close()
 
     def close(self) -> None:
@@ -141,7 +161,7 @@ class Pour(_Pour, Iterator[Item]):
     def _let_go(self) -> None:
         if not self._closed:
             self._closed = True
-            self._close()
+            reaper.outside(self._raw.close)
 
 
 class AsyncPour(_Pour, AsyncIterator[Item]):
@@ -150,6 +170,7 @@ class AsyncPour(_Pour, AsyncIterator[Item]):
     def __init__(self, flow: Flow, hands: Hands, opened: Opened) -> None:
         self._chunks: AsyncIterator[Any] = opened.raw.chunks
         self._offload = opened.slow
+        self._loop = asyncio.get_running_loop()
         super().__init__(flow, hands, opened)
 
     async def __anext__(self) -> Item:
@@ -195,7 +216,18 @@ class AsyncPour(_Pour, AsyncIterator[Item]):
         finally:
             await self._let_go()
 
+    def __del__(self) -> None:
+        if self._forgotten():
+            self._abandon()
+            with suppress(RuntimeError):  # the loop has ended, and its connections with it
+                self._loop.call_soon_threadsafe(self._let_go_soon)
+
+    def _let_go_soon(self) -> None:
+        task = self._loop.create_task(self._let_go())
+        _closing.add(task)  # a loop itself holds tasks only weakly
+        task.add_done_callback(_closed)
+
     async def _let_go(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._close()
+            await self._raw.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -180,3 +182,138 @@ def test_a_task_that_is_cancelled_in_the_middle_of_a_scan_leaves_one_outcome() -
 
     asyncio.run(read())
     assert len([type for type in recorder.types() if type in ENDS]) == 1
+
+
+class Connection:
+    """An answer that keeps something open, and notes where it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self.in_thread = ""
+
+    def __iter__(self) -> Connection:
+        return self
+
+    def __next__(self) -> str:
+        return "some words and more words "
+
+    def close(self) -> None:
+        self.in_thread = threading.current_thread().name
+        self.closed.set()
+
+
+class AsyncConnection(Connection):
+    def __aiter__(self) -> AsyncConnection:
+        return self
+
+    async def __anext__(self) -> str:
+        return next(self)
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def round_and_round(stream: Any) -> list[Any]:
+    """Something that only the garbage collector can find."""
+    again: list[Any] = [stream]
+    again.append(again)
+    return again
+
+
+def test_a_stream_that_the_garbage_collector_finds_is_closed_outside_of_it() -> None:
+    guard, recorder = make_guard()
+    connection = Connection()
+    with guard.acting_as(JANE, scope="support:reply"):
+        again = round_and_round(guard.stream(lambda *_, **__: connection, "hello", model="local:small"))
+        assert next(again[0])
+        del again
+        gc.collect()
+    assert connection.closed.wait(5)
+    assert connection.in_thread == "aiguard-reaper"
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+def test_a_stream_that_is_forgotten_is_closed_where_it_was_forgotten() -> None:
+    guard, _ = make_guard()
+    connection = Connection()
+    with guard.acting_as(JANE, scope="support:reply"):
+        stream = guard.stream(lambda *_, **__: connection, "hello", model="local:small")
+        assert next(stream)
+        del stream
+    assert connection.in_thread == threading.current_thread().name
+
+
+def test_one_that_cannot_be_closed_keeps_no_other_from_it(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Connection):
+        def close(self) -> None:
+            super().close()
+            raise OSError("jane.doe@example.org")
+
+    guard, _ = make_guard()
+    connections = [Broken(), Connection()]
+    with guard.acting_as(JANE, scope="support:reply"):
+        for connection in connections:
+            again = round_and_round(
+                guard.stream(lambda *_, connection=connection, **__: connection, "hello", model="local:small")
+            )
+            del again
+            gc.collect()
+    assert all(connection.closed.wait(5) for connection in connections)
+    assert "could not be closed (OSError)" in caplog.text
+    assert "jane.doe" not in caplog.text
+
+
+def test_an_async_stream_that_the_garbage_collector_finds_is_closed_by_its_loop() -> None:
+    guard, recorder = make_guard()
+    connection = AsyncConnection()
+
+    async def forget() -> None:
+        with guard.acting_as(JANE, scope="support:reply"):
+            again = round_and_round(await guard.astream(lambda *_, **__: connection, "hello", model="local:small"))
+            assert await anext(again[0])
+            del again
+            gc.collect()
+            assert not connection.closed.is_set()
+            assert await asyncio.to_thread(connection.closed.wait, 5)
+
+    asyncio.run(forget())
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+def test_an_async_stream_that_outlives_its_loop_is_on_record_all_the_same() -> None:
+    guard, recorder = make_guard()
+
+    async def open() -> Any:
+        with guard.acting_as(JANE, scope="support:reply"):
+            return await guard.astream(lambda *_, **__: AsyncConnection(), "hello", model="local:small")
+
+    again = round_and_round(asyncio.run(open()))
+    del again
+    gc.collect()
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]
+
+
+def test_a_forked_child_leaves_the_parents_streams_to_the_parent() -> None:
+    guard, recorder = make_guard()
+    connection = Connection()
+    with guard.acting_as(JANE, scope="support:reply"):
+        stream = guard.stream(lambda *_, **__: connection, "hello", model="local:small")
+        assert next(stream)
+        child = os.fork()
+        if child == 0:
+            right = False
+            try:
+                del stream
+                own = Connection()
+                again = round_and_round(guard.stream(lambda *_, **__: own, "hello", model="local:small"))
+                del again
+                gc.collect()
+                ended = [type for type in recorder.types() if type in ENDS]
+                right = own.closed.wait(5) and not connection.closed.is_set() and ended == ["exchange.aborted"]
+            finally:
+                os._exit(0 if right else 1)
+        _, status = os.waitpid(child, 0)
+        assert status == 0
+        stream.close()
+    assert connection.closed.is_set()
+    assert [type for type in recorder.types() if type in ENDS] == ["exchange.aborted"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -227,6 +228,71 @@ def test_a_reader_who_goes_away_is_on_record_and_the_connection_is_let_go(stage:
     assert type == "exchange.aborted"
     assert payload["streamed_chars"] < 400
     assert stage.server.closed_early.wait(5)
+
+
+class Watched(httpx2.SyncByteStream):
+    """An answer's body that notes whether it is let go within a garbage collection, where its library's lock may be held."""
+
+    def __init__(self, stream: Any, inside: list[bool]) -> None:
+        self.stream = stream
+        self.inside = inside
+        self.let_go = threading.Event()
+        self.collecting: int | None = None
+
+    def collection(self, phase: str, _info: Any) -> None:
+        self.collecting = threading.get_ident() if phase == "start" else None
+
+    def note(self) -> None:
+        self.inside.append(self.collecting == threading.get_ident())
+        self.let_go.set()
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self.stream
+        finally:
+            self.note()
+
+    def close(self) -> None:
+        self.note()
+        self.stream.close()
+
+
+@pytest.mark.parametrize("read", [0, 3])
+def test_a_stream_that_the_garbage_collector_finds_lets_its_connection_go_outside_of_it(
+    stage: Stage, read: int
+) -> None:
+    stage.says(*["word "] * 400, pause=0.005)
+    inside: list[bool] = []
+    bodies: list[Watched] = []
+    client: Any = stage.client()
+    inner = client._client._transport._inner
+    real = inner.handle_request
+
+    def handle_request(request: Any) -> Any:
+        answer = real(request)
+        bodies.append(Watched(answer.stream, inside))
+        gc.callbacks.append(bodies[0].collection)
+        return httpx2.Response(answer.status_code, headers=answer.headers, stream=bodies[0])
+
+    inner.handle_request = handle_request
+    create = client.chat.completions.create
+    with stage.guard.acting_as(JANE, scope="support:reply"):
+        round_and_round = [create(model="small", messages=USER, stream=True)]
+        for _ in range(read):
+            next(round_and_round[0])
+        round_and_round.append(round_and_round)
+        let_go = bodies[0].let_go
+        collection = bodies.pop().collection
+        try:
+            del round_and_round
+            gc.collect()
+            assert let_go.wait(5)
+            assert stage.server.closed_early.wait(5)
+        finally:
+            gc.callbacks.remove(collection)
+    assert inside
+    assert not any(inside)
+    assert stage.last()[0] == "exchange.aborted"
 
 
 def test_a_server_that_dies_in_the_middle_is_the_sdks_own_error_and_on_record(stage: Stage) -> None:

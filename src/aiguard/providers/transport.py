@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, Literal
 
+from aiguard import reaper
 from aiguard.providers import egress
 from aiguard.providers.dialects import dialect_of
 from aiguard.providers.errors import EgressRefused, refuse_egress
@@ -32,6 +35,9 @@ from aiguard.providers.exchange import (
 Flavour = Literal["httpx2", "httpx"]
 
 _USER_AGENT: Final = "aiguard"
+
+_inherited: list[Any] = []
+"""Answers that the parent of this process reads. To let them go would take a lock that the fork may have left taken."""
 
 
 class _Shell:
@@ -182,19 +188,26 @@ class _Sync(_Shell):
     def _opened(self, response: Any) -> RawStream:
         limit = self._limit(response)
         began = time.monotonic()
+        arriving = iter(response.stream)
 
         def chunks() -> Iterator[bytes]:
-            for chunk in response.stream:
+            for chunk in arriving:
                 self._in_time(began)
                 limit.take(len(chunk))
                 yield chunk
 
-        return RawStream(
+        raw = RawStream(
             status=response.status_code,
             headers=egress.response_headers(response.headers.multi_items()),
             chunks=chunks(),
-            close=response.close,
+            close=lambda: reaper.outside(let_go),
         )
+        # Held apart from what is read, so that a garbage collection that finds the reader does not find these: the
+        # library's own generators let the connection go when they are collected, and take the pool's lock for it.
+        reaper.ready()
+        let_go = weakref.finalize(raw, _let_go, [response.close, arriving], os.getpid())
+        let_go.atexit = False
+        return raw
 
     def _body(self, raw: RawStream) -> Any:
         return _stream_class(self._library.__name__, is_async=False)(raw)
@@ -253,6 +266,21 @@ class _Async(_Shell):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _let_go(held: list[Any], process: int) -> None:
+    """Close an answer whose reader has gone, or closed it, and drop what it was read from. In a forked child it is the parent's."""
+
+    def close() -> None:
+        try:
+            held[0]()
+        finally:
+            held.clear()
+
+    if process == os.getpid():
+        reaper.outside(close)
+    else:
+        _inherited.append(held)
 
 
 @functools.cache
