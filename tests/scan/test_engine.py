@@ -120,7 +120,7 @@ def test_a_plain_value_beside_an_encoded_blank_is_not_widened() -> None:
     [
         lambda engine: engine._patterns._parts[0][1],
         lambda engine: engine._patterns._parts[1][1],
-        lambda engine: engine._words._filter,
+        lambda engine: engine._words._plain[0],
         lambda engine: engine._alone,
     ],
     ids=["patterns with edges", "patterns without", "words", "whole texts"],

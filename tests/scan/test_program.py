@@ -12,9 +12,11 @@ from aiguard.scan import program
 @given(
     text=st.lists(st.sampled_from(["key=", "123-45", "é", "ß", "ab", "a", " "]), max_size=8).map("".join),
     at=st.integers(0, 9),
+    size=st.integers(0, 9),
 )
-def test_the_quick_search_finds_what_the_public_one_finds(pattern: bytes, text: str, at: int) -> None:
+def test_the_quick_search_finds_what_the_public_one_finds(pattern: bytes, text: str, at: int, size: int) -> None:
     compiled, data = re2.compile(pattern), text.encode()
     quick, public = program.searcher(compiled), program._public(compiled)
     at = min(at, len(data))
-    assert list(quick(data, at)) == list(public(data, at))
+    for end in (len(data), min(at + size, len(data))):
+        assert list(quick(data, at, end)) == list(public(data, at, end))

@@ -37,7 +37,7 @@ _TYPES: Final = (
 
 
 def _digits(text: str) -> str:
-    return "".join(char for char in _EXTENSION.sub("", text) if char.isdecimal())
+    return "".join(filter(str.isdecimal, _EXTENSION.sub("", text)))
 
 
 def international(text: str) -> bool:

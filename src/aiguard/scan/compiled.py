@@ -16,10 +16,11 @@ FRACTION: Final = 9
 class Compiled:
     """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
 
-    __slots__ = ("_context", "_deny", "_labels", "_plain", "_search", "_trigger", "recognizer")
+    __slots__ = ("_context", "_deny", "_labels", "_open_end", "_plain", "_search", "_trigger", "recognizer")
 
     def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
         self.recognizer = recognizer
+        self._open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
         self._search: Search | None = None if lazy else searcher(compile_pattern(recognizer))
         self._trigger: Search | None = None
         self._context: tuple[re.Pattern[str] | None] | None = None
@@ -76,11 +77,11 @@ class Compiled:
         """Where words that may speak for a value end, in bytes."""
         if self._trigger is None:
             self._trigger = searcher(compile_pattern(self.recognizer, trigger(self.recognizer.context)))
-        search, ends = self._trigger, []
-        end = search(data, 0)[0][1]
+        search, ends, size = self._trigger, [], len(data)
+        end = search(data, 0, size)[0][1]
         while end > 0:
             ends.append(end - 1 if data[end - 1] < 0x80 else end)
-            end = search(data, end)[0][1]
+            end = search(data, end, size)[0][1]
         return ends
 
     def score(self, text: str, start: int, end: int, key: str) -> float:
@@ -114,24 +115,29 @@ class Compiled:
     def accept(self, text: str, start: int, end: int, validate: Validate | None = None) -> int:
         """The accepted end of the candidate ``start..end``, or 0 when it is not of this type, or not what ``validate`` wants."""
         recognizer = self.recognizer
-        if recognizer.boundary and not _edge(text, start):
-            follows = recognizer.follows
-            if follows is None or not follows(preceding(text, start, recognizer.context_window)):
-                return 0
         before = text[start - 1] if start else ""
-        if (before == "." and _fraction(text, start)) or (before in recognizer.not_after and _led_up(text, start)):
+        if before.isalnum():
+            if recognizer.boundary and not _edge(text, start):
+                follows = recognizer.follows
+                if follows is None or not follows(preceding(text, start, recognizer.context_window)):
+                    return 0
+        elif before == "." and _fraction(text, start):
             return 0
-        validate = validate or recognizer.validate
-        open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
-        for left in range(recognizer.shrink, -1, -1):
-            ends = open_end or _edge(text, end)
-            ends = ends and not (recognizer.not_before and _goes_on(text, end, recognizer.not_before))
-            if ends and (validate is None or validate(text[start:end])):
-                return end
-            end = _shorter(text, start, end) if left else 0
+        if before in recognizer.not_after and _led_up(text, start):
+            return 0
+        validate, not_before, left = validate or recognizer.validate, recognizer.not_before, recognizer.shrink
+        while (
+            not (self._open_end or _edge(text, end))
+            or (not_before and _goes_on(text, end, not_before))
+            or not (validate is None or validate(text[start:end]))
+        ):
+            if not left:
+                return 0
+            left -= 1
+            end = _shorter(text, start, end)
             if end <= start:
-                break
-        return 0
+                return 0
+        return end
 
 
 def _word(char: str) -> bool:

@@ -10,11 +10,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from itertools import accumulate
 from typing import Final
 from urllib.parse import unquote_to_bytes
+
+import re2
+
+from aiguard.scan.places import Offsets, encode
+from aiguard.scan.program import searcher
 
 MAX_DEPTH: Final = 3
 """Encodings inside one another that are opened."""
@@ -25,7 +31,7 @@ MAX_SEGMENT: Final = 1 << 20
 # What a text must contain for :func:`segments` to have anything to do; RE2 syntax, for the engine's set.
 TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&#?[A-Za-z0-9]{2,8};"
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-]{20,}={0,2}")
+_BASE64: Final = searcher(re2.compile(rb"[A-Za-z0-9+/_\-]{20,}={0,2}"))
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%#;\-]{3,}")
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
@@ -82,12 +88,22 @@ def _decode(text: str) -> list[tuple[int, int, str, str]]:
                 inner = _readable(unescape(run).encode("utf-8", "replace"))
                 if inner is not None and inner != match[0]:
                     found.append((match.start(), match.end(), inner, ""))
-    for match in _BASE64.finditer(text):
-        run = match[0][:MAX_SEGMENT]
+    for start, end in _base64_runs(text):
+        run = text[start : min(end, start + MAX_SEGMENT)]
         inner = _readable(binascii.unhexlify(run)) if _HEX.fullmatch(run) else _base64(run)
         if inner is not None:
-            found.append((match.start(), match.end(), inner, ""))
+            found.append((start, end, inner, ""))
     return found
+
+
+def _base64_runs(text: str) -> Iterator[tuple[int, int]]:
+    """Where runs of the letters of base64 (hexadecimal among them) stand, by RE2: ``re`` tries every letter of every word."""
+    data = encode(text)
+    offsets = None if len(data) == len(text) else Offsets(data)
+    start, end = _BASE64(data, 0, len(data))[0]
+    while start >= 0:
+        yield (start, end) if offsets is None else (offsets.char(start), offsets.char(end))
+        start, end = _BASE64(data, end, len(data))[0]
 
 
 def _base64(run: str) -> str | None:

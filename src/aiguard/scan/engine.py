@@ -168,7 +168,7 @@ class Engine:
         except Overflow:
             return None
         for number in said:
-            if any(compiled.search(data, begin)[0][0] >= 0 for compiled in self._by_word[number]):
+            if any(compiled.search(data, begin, len(data))[0][0] >= 0 for compiled in self._by_word[number]):
                 return None
         return said
 
@@ -311,24 +311,23 @@ class Engine:
         within, rank = Within(), 0
         alike: list[tuple[int, int, float]] = []
         for compiled in searched:
-            if alike and compiled.recognizer.priority != rank:
-                within.add(alike)
-                alike = []
-            rank = compiled.recognizer.priority
+            recognizer = compiled.recognizer
+            if recognizer.priority != rank:
+                if alike:
+                    within.add(alike)
+                    alike = []
+                rank = recognizer.priority
             quiet = not key and compiled not in heard
-            spans = self._search(compiled, text, data, offsets, key, size, window, quiet=quiet, within=within)
-            for start, end, score in spans:
-                span = (start, end) if same else view.span(start, end)
-                found.append(
-                    Finding(
-                        type=compiled.recognizer.type,
-                        start=span[0],
-                        end=span[1],
-                        score=score,
-                        recognizer=compiled.recognizer.name,
-                    )
-                )
+            inside = within or None
+            spans = self._search(compiled, text, data, offsets, key, size, window, quiet=quiet, within=inside)
+            if not spans:
+                continue
             alike += spans
+            for left, right, score in spans:
+                start, end = (left, right) if same else view.span(left, right)
+                found.append(
+                    Finding(type=recognizer.type, start=start, end=end, score=score, recognizer=recognizer.name)
+                )
         return encoded
 
     def _search(
@@ -352,43 +351,44 @@ class Engine:
         """
         recognizer, search = compiled.recognizer, compiled.search
         found: list[tuple[int, int, float]] = []
-        position, length, threshold = 0, len(data), self.threshold_of(recognizer)
-        may_be_alone = recognizer.alone_score >= threshold and 0 < size <= recognizer.max_length
-        if not may_be_alone and max(recognizer.base_score, recognizer.context_score) < threshold:
+        base, threshold = recognizer.base_score, self._floors.get(recognizer.name, self._threshold)
+        position, length = 0, len(data)
+        stop = length
+        may_be_alone = 0 < size <= recognizer.max_length and recognizer.alone_score >= threshold
+        if base < threshold and recognizer.context_score < threshold and not may_be_alone:
             return found  # it could only be the whole text, and is not
-        words_first = recognizer.base_score < threshold and not may_be_alone
-        said: list[int] | None = None
+        words_first = base < threshold and not may_be_alone
         by_words = words_first and not (key and last(compiled.context, key) >= 0)
-        reach = recognizer.context_window + 4
+        said: list[int] | None = None
+        if within is not None and (may_be_alone or recognizer.extend is not None):
+            within = None
         if window is not None:
-            position, length = window.begin, window.stop
+            position, stop = window.begin, window.stop
         if offsets is not None:
             offsets.rewind()
-        while position < length:
-            spans = search(data, position)
+        while position < stop:
+            spans = search(data, position, length)
             begin = spans[0][0]
-            if begin < 0 or begin >= length:
+            if begin < 0 or begin >= stop:
                 break
             left, right = spans[-1]  # the only group, or all of it
-            if within and recognizer.extend is None and not may_be_alone:
-                start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
-                if within.holds(start, end):
-                    if window is not None:
-                        window.step(data, begin, left, start, end)
-                    position = max(right, begin + 1)
-                    continue
+            start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
+            if within is not None and within.holds(start, end):
+                if window is not None:
+                    window.step(data, begin, left, start, end)
+                position = max(right, begin + 1)
+                continue
             if by_words and len(spans) == 1:  # a value that no word is near, nor any value before the next word
                 if said is None:
                     said = compiled.said(data)  # only now: most texts have such words and no such value
                 nearest = bisect_right(said, left)
-                if not nearest or far(data, said[nearest - 1], left, reach):
+                if not nearest or far(data, said[nearest - 1], left, recognizer.context_window + 4):
                     if nearest == len(said):
                         break
                     position = max(following(data, left), said[nearest])
                     continue
-            start, end = (left, right) if offsets is None else (offsets.char(left), offsets.char(right, peek=True))
-            worth = compiled.score(text, start, end, key) if words_first else 1.0
-            if worth < threshold:
+            worth = compiled.score(text, start, end, key) if words_first else base
+            if worth < threshold and words_first:
                 # The words before it decide, and they are the same for every start within a run of figures.
                 numeric = not any(char.isalpha() for char in text[start:end])
                 if numeric and window is not None:
@@ -397,12 +397,10 @@ class Engine:
                 continue
             accepted = compiled.accept(text, start, end)
             if not accepted:
-                unlabelled = recognizer.labelled_score < threshold or (quiet and recognizer.base_score >= threshold)
+                unlabelled = recognizer.labelled_score < threshold or (quiet and base >= threshold)
                 accepted = 0 if unlabelled else compiled.label(text, start, end, key)
                 worth = recognizer.labelled_score if accepted else 0.0
-            elif quiet and recognizer.base_score >= threshold and not recognizer.alone_score:
-                worth = recognizer.base_score
-            elif not words_first:
+            elif not words_first and not (quiet and base >= threshold and not recognizer.alone_score):
                 worth = compiled.score(text, start, accepted, key)
             if worth < threshold:
                 position = following(data, begin)

@@ -34,13 +34,17 @@ def following(data: bytes, position: int) -> int:
     return position
 
 
+_FEW: Final = 8
+"""Spans up to which asking one after another is quicker than an index of them."""
+
+
 class Within:
     """Where findings of one reading lie, to be asked of candidates of less specific kinds."""
 
     __slots__ = ("_reach", "_spans", "_starts")
 
     def __init__(self) -> None:
-        self._spans: list[tuple[int, int]] = []
+        self._spans: list[tuple[int, int, float]] = []
         self._starts: list[int] = []
         self._reach: list[int] = []
 
@@ -48,14 +52,20 @@ class Within:
         return bool(self._spans)
 
     def add(self, spans: Iterable[tuple[int, int, float]]) -> None:
-        """Findings lie there, in characters."""
-        self._spans += [(start, end) for start, end, _ in spans]
-        self._spans.sort()
-        self._starts = [start for start, _ in self._spans]
-        self._reach = list(accumulate((end for _, end in self._spans), max))
+        """Findings lie there, in characters, and are worth so much."""
+        self._spans += spans
 
     def holds(self, start: int, end: int) -> bool:
         """Whether one finding holds all of ``start..end``: the one that reaches furthest of those that begin before."""
+        if len(self._spans) <= _FEW:
+            for first, last, _ in self._spans:  # noqa: SIM110 - asked of most candidates, and `any` costs four times as much
+                if first <= start and end <= last:
+                    return True
+            return False
+        if len(self._starts) != len(self._spans):
+            self._spans.sort()
+            self._starts = [first for first, _, _ in self._spans]
+            self._reach = list(accumulate((last for _, last, _ in self._spans), max))
         index = bisect_right(self._starts, start)
         return index > 0 and self._reach[index - 1] >= end
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from aiguard.scan.recognizer import Recognizer
@@ -10,6 +12,9 @@ from aiguard.types import Finding
 
 SPECIFIC: Final = 10
 """Priority below which a reading of a whole text says little (some code): it counts where there is no other."""
+
+
+_start: Final = attrgetter("start")
 
 
 class _Reach(dict[int, int]):
@@ -39,6 +44,9 @@ class Resolver:
 
     def __call__(self, found: list[Finding]) -> list[Finding]:
         """The findings that stay, sorted by start; ``found`` is used up."""
+        found.sort(key=_start)
+        if all(before.end <= after.start for before, after in pairwise(found)):
+            return found
         priority, order = (
             self._priority,
             self._order,
