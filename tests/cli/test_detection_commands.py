@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -85,6 +87,52 @@ def test_scan_says_what_it_cannot_read(tmp_path: Path) -> None:
         result = run("scan", target)
         assert result.exit_code == 2
         assert result.stderr.startswith(f"error: {target}: cannot be read")
+
+
+def test_scan_looks_at_the_other_files_of_a_folder_that_holds_what_it_cannot_read(tmp_path: Path, dirty: str) -> None:
+    result = run("scan", str(tmp_path), dirty, "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["file"] == dirty
+    assert f"error: {tmp_path}: cannot be read" in result.stderr
+
+
+def test_scan_shows_long_names_whole_and_many_findings_soon(tmp_path: Path) -> None:
+    policy = tmp_path / "aiguard.toml"
+    name = "A_RATHER_LONG_NAME_FOR_A_NUMBER_OF_OUR_OWN"
+    policy.write_text(
+        f"[recognizers.{name}]\npattern = 'EMP-[0-9]{{6}}'\nexamples = ['EMP-123456']\n", encoding="utf-8"
+    )
+    (tmp_path / "many.txt").write_text("EMP-123456\n" * 5_000, encoding="utf-8")
+    started = time.process_time()
+    result = run("scan", str(tmp_path / "many.txt"), "--policy", str(policy))
+    assert time.process_time() - started < 2.0
+    assert f"policy:{name}" in result.stdout
+    assert len(result.stdout.splitlines()) == 5_002
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_scan_reads_the_wide_encodings_that_a_mark_announces_and_writes_them_again(encoding: str) -> None:
+    text = "\ufeffjosé@example.com, Überweisung an DE89 3704 0044 0532 0130 00 €\n"
+    result = run("scan", "-", "--json", stdin=text.encode(encoding))
+    assert [text[f["start"] : f["end"]] for f in json.loads(result.stdout)["findings"]] == [
+        "josé@example.com",
+        "DE89 3704 0044 0532 0130 00",
+    ]
+    clean = run("scan", "-", "--redact", stdin=text.encode(encoding)).stdout_bytes
+    assert clean.decode(encoding) == "\ufeff[REDACTED_EMAIL], Überweisung an [REDACTED_IBAN] €\n"
+
+
+def test_scan_is_not_misled_by_a_mark_before_other_text() -> None:
+    assert run("scan", "-", stdin=b"\xff\xfejane@example.com\n").exit_code == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("options", [(), ("--json",), ("--redact",)])
+def test_an_output_that_cannot_be_written_is_no_answer(dirty: str, options: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "aiguard", "scan", dirty, *options]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: the output cannot be written: No space left on device\n")
 
 
 @pytest.mark.parametrize("arguments", [("--json", "--redact", "x"), ("-", "x"), ()])

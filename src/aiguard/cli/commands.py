@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from collections.abc import Mapping
 from importlib import metadata
@@ -11,7 +12,7 @@ from typing import Any, Final
 import click
 
 from aiguard.cli.context import APPLICATION
-from aiguard.cli.output import TAMPERED, fail
+from aiguard.cli.output import TAMPERED, UNDONE, fail
 from aiguard.errors import AIGuardError, EventAltered
 from aiguard.settings import Settings
 
@@ -39,6 +40,10 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 """Command name to ``module:object``. A new command is one line here and a module beside this one."""
 
 
+_UNWRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a full or broken disk says. A reader who has gone away (EPIPE) is click's to handle."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module when somebody asks for it, and turns our errors into exit code 1."""
 
@@ -64,6 +69,10 @@ class LazyGroup(click.Group):
             fail(f"{error}\nrun `aiguard audit verify`", code=TAMPERED)
         except AIGuardError as error:
             fail(str(error))
+        except OSError as error:
+            if error.errno not in _UNWRITTEN:
+                raise
+            fail(f"the output cannot be written: {error.strerror}", code=UNDONE)
 
 
 def _version() -> str:

@@ -11,6 +11,9 @@ from rich.console import Console
 INVALID = 1
 """Exit code: the answer is no."""
 
+UNDONE = 2
+"""Exit code: it was not done, so there is no answer."""
+
 TAMPERED = 3
 """Exit code: the log is not what was recorded."""
 

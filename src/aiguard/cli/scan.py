@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,10 +11,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import click
-from rich.table import Table
 
 from aiguard import detect
-from aiguard.cli.output import INVALID, console, fail, out
+from aiguard.cli.output import INVALID, err, fail, out
 from aiguard.detect.parts import detect_text
 from aiguard.detect.tuned import Detectors
 from aiguard.policy import Policy, load_policy
@@ -24,8 +25,19 @@ STDIN: Final = "-"
 MAX_BYTES: Final = 256 << 20
 """Bytes of one file; what is larger is refused, since a file is read whole."""
 
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16's, which is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
 UNREAD: Final = 2
 """Exit code: something was not looked at, so nothing is known about it."""
+
+_HEADINGS: Final = ("line", "column", "characters", "type", "score", "recognizer")
+_WORDS: Final = frozenset({3, 5})
+"""Places of the columns that hold words; the others hold figures."""
 
 _REPLACE: Final = {"*": Operator(name="replace")}
 
@@ -43,19 +55,31 @@ def scan(files: Sequence[str], *, as_data: bool, as_text: bool, policy: Path | N
     if STDIN in files and len(files) > 1:
         raise click.UsageError("- (standard input) stands alone")
     detector = _detector(policy, feature)
-    dirty = False
-    for name, text in _texts(files):
-        findings = detect_text(detector, text)
+    dirty = unread = False
+    for name in files:
+        try:
+            data = _contents(name)
+        except _Unreadable as error:
+            err(f"error: {name}: {error}")
+            unread = True
+            continue
+        text, findings, encoding = _looked_at(detector, data)
         dirty = dirty or bool(findings)
         if as_text:
             clean = redact(text, findings, _REPLACE, vault=None, pseudonym=None).text
-            click.echo(clean.encode("utf-8", "surrogateescape"), nl=False)
+            click.echo(clean.encode(encoding, "surrogateescape"), nl=False)
         elif as_data:
             out(json.dumps({"file": name, "findings": list(_rows(text, findings))}, ensure_ascii=True))
         else:
             _show(name, text, findings)
+    if unread:
+        raise SystemExit(UNREAD)
     if dirty:
         raise SystemExit(INVALID)
+
+
+class _Unreadable(Exception):
+    """A file that was not looked at; the message says why."""
 
 
 def _detector(path: Path | None, feature: str | None) -> Detector:
@@ -91,25 +115,40 @@ def _absent(policy: Policy) -> dict[str, _NoModel]:
     return {name: _NoModel() for each in policy.features.values() for name in each.detect.models}
 
 
-def _texts(names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Name and text of each file. Bytes that are not UTF-8 come back as they were when the text is written again."""
-    for name in names:
-        try:
-            if name == STDIN:
-                data = _read(sys.stdin.buffer)
-            else:
-                with Path(name).open("rb") as file:
-                    data = _read(file)
-        except OSError as error:
-            fail(f"{name}: cannot be read: {error.strerror or type(error).__name__}", code=UNREAD)
-        if data is None:
-            fail(f"{name}: is larger than {MAX_BYTES >> 20} MiB; split it", code=UNREAD)
-        yield name, data.decode("utf-8", "surrogateescape")
+def _contents(name: str) -> bytes:
+    try:
+        if name == STDIN:
+            data = _read(sys.stdin.buffer)
+        else:
+            with Path(name).open("rb") as file:
+                data = _read(file)
+    except OSError as error:
+        raise _Unreadable(f"cannot be read: {error.strerror or type(error).__name__}") from None
+    if data is None:
+        raise _Unreadable(f"is larger than {MAX_BYTES >> 20} MiB; split it")
+    return data
 
 
 def _read(file: BinaryIO) -> bytes | None:
     data = file.read(MAX_BYTES + 1)
     return None if len(data) > MAX_BYTES else data
+
+
+def _looked_at(detector: Detector, data: bytes) -> tuple[str, list[Finding], str]:
+    """The text of a file, what was found in it, and how it is encoded.
+
+    Bytes that are not UTF-8 come back as they were when the text is written again. Where a mark says UTF-16 or UTF-32, the file is
+    read both so and as it stands, and what finds more counts: the mark may stand before something else.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    found = text, detect_text(detector, text), "utf-8"
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            with contextlib.suppress(UnicodeDecodeError):
+                wide = data.decode(encoding)
+                findings = detect_text(detector, wide)
+                return found if len(found[1]) > len(findings) else (wide, findings, encoding)
+    return found
 
 
 def _rows(text: str, findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
@@ -135,11 +174,8 @@ def _show(name: str, text: str, findings: Sequence[Finding]) -> None:
     if not findings:
         out(f"{name}: nothing found")
         return
-    table = Table(title=name, title_justify="left", box=None, padding=(0, 2))
-    for heading in ("line", "column", "characters", "type", "score", "recognizer"):
-        table.add_column(heading, justify="right" if heading in {"line", "column", "characters", "score"} else "left")
-    for row, finding in zip(_rows(text, findings), findings, strict=True):
-        table.add_row(
+    rows = [
+        (
             str(row["line"]),
             str(row["column"]),
             str(finding.end - finding.start),
@@ -147,4 +183,14 @@ def _show(name: str, text: str, findings: Sequence[Finding]) -> None:
             f"{finding.score:.2f}",
             finding.recognizer,
         )
-    console().print(table)
+        for row, finding in zip(_rows(text, findings), findings, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+    lines = [name]
+    for cells in (_HEADINGS, *rows):
+        shown = (
+            cell.ljust(width) if place in _WORDS else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        lines.append("  " + "    ".join(shown).rstrip())
+    out("\n".join(lines))
