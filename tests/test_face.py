@@ -63,7 +63,7 @@ def test_a_missing_extra_says_what_to_install() -> None:
         print(error)
     """
     )
-    assert "pip install 'aiguard[flask]'" in run(code)
+    assert "pip install '.[flask]' in your clone of aiguard" in run(code)
 
 
 def test_importing_the_package_is_cheap() -> None:

@@ -31,7 +31,7 @@ try:
     from rq.job import Job
     from rq.serializers import JSONSerializer
 except ModuleNotFoundError as missing:
-    raise MissingExtra("aiguard.jobs needs RQ: pip install 'aiguard[rq]'") from missing
+    raise MissingExtra("aiguard.jobs needs RQ: pip install '.[rq]' in your clone of aiguard") from missing
 
 __all__ = [
     "DutyFailed", "JobRefused", "RedisError", "RetentionJob", "connect", "retention_queue", "start", "tick",

@@ -427,7 +427,7 @@ def test_without_flask_the_door_says_what_to_install() -> None:
     program = "import sys; sys.modules['flask'] = None; import aiguard; import aiguard.flask"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "MissingExtra: aiguard.flask needs Flask: pip install 'aiguard[flask]'" in done.stderr
+    assert "MissingExtra: aiguard.flask needs Flask: pip install '.[flask]' in your clone of aiguard" in done.stderr
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -23,6 +23,15 @@ def test_no_dependency_group_names_the_project_itself() -> None:
                 assert re.split(r"[\[<>=!~; ]", entry)[0].lower() != name, f"group {group} names {name}"
 
 
+def test_nobody_is_told_to_install_the_package_by_its_name_which_is_anothers_on_the_public_index() -> None:
+    files = [ROOT / "README.md", *(ROOT / "src").rglob("*.py"), *(ROOT / "docs").glob("*.md")]
+    told = re.compile(r"pip install [^`\n]*\baiguard\b(?!\.)")
+    for file in files:
+        for match in told.finditer(file.read_text(encoding="utf-8")):
+            command = match[0].partition("#")[0]
+            assert re.search(r"'\.\[|path/to/", command), f"{file}: {match[0]}"
+
+
 PINNED = sorted([*(ROOT / "requirements").glob("*.txt"), *(ROOT / "benchmarks" / "peers").glob("*.txt")])
 
 

@@ -341,7 +341,7 @@ def _postgresql(url: URL, lock_timeout: float) -> Engine:
             execution_options={"aiguard_lock_timeout": lock_timeout},
         )
     except ModuleNotFoundError:
-        raise MissingExtra("PostgreSQL needs a driver: pip install 'aiguard[postgres]'") from None
+        raise MissingExtra("PostgreSQL needs a driver: pip install '.[postgres]' in your clone of aiguard") from None
     _ask_idle_connections(engine)
     return engine
 

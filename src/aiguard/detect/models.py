@@ -115,7 +115,9 @@ def _spacy_pipeline(name: str) -> Any:
     try:
         import spacy
     except ImportError:
-        raise MissingExtra("install spaCy: pip install 'aiguard[ner]', and the package of the pipeline") from None
+        raise MissingExtra(
+            "install spaCy: pip install '.[ner]' in your clone of aiguard, and the package of the pipeline"
+        ) from None
     with contextlib.suppress(OSError):
         return spacy.load(name)
     try:

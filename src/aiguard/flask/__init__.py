@@ -25,7 +25,7 @@ try:
 except ImportError as missing:  # pragma: no cover - exercised in a venv without Flask
     from aiguard.errors import MissingExtra
 
-    raise MissingExtra("aiguard.flask needs Flask: pip install 'aiguard[flask]'") from missing
+    raise MissingExtra("aiguard.flask needs Flask: pip install '.[flask]' in your clone of aiguard") from missing
 
 from aiguard.flask.callers import service_actor
 from aiguard.flask.extension import AIGuard

@@ -146,7 +146,9 @@ class RedisCounters:
             from redis.backoff import NoBackoff
             from redis.retry import Retry
         except ImportError:
-            raise MissingExtra("AIGUARD_REDIS_URL needs the redis package: pip install 'aiguard[redis]'") from None
+            raise MissingExtra(
+                "AIGUARD_REDIS_URL needs the redis package: pip install '.[redis]' in your clone of aiguard"
+            ) from None
         from limits import RateLimitItemPerSecond
         from limits.storage import RedisStorage
         from limits.strategies import MovingWindowRateLimiter

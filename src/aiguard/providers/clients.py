@@ -122,7 +122,9 @@ def _sdk_of(cls: type[Any]) -> Sdk:
         try:
             module = importlib.import_module(sdk.module)
         except ImportError:
-            raise MissingExtra(f"install the {sdk.module} SDK: pip install 'aiguard[{sdk.extra}]'") from None
+            raise MissingExtra(
+                f"install the {sdk.module} SDK: pip install '.[{sdk.extra}]' in your clone of aiguard"
+            ) from None
         if cls in (getattr(module, sdk.sync), getattr(module, sdk.async_)):
             return sdk
     supported = ", ".join(f"{known.module}.{name}" for known in SDKS.values() for name in (known.sync, known.async_))

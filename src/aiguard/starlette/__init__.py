@@ -25,7 +25,9 @@ try:
 except ImportError as missing:  # pragma: no cover - exercised in a venv without Starlette
     from aiguard.errors import MissingExtra
 
-    raise MissingExtra("aiguard.starlette needs Starlette: pip install 'aiguard[starlette]'") from missing
+    raise MissingExtra(
+        "aiguard.starlette needs Starlette: pip install '.[starlette]' in your clone of aiguard"
+    ) from missing
 
 from aiguard.starlette.callers import service_actor, signed_in_actor
 from aiguard.starlette.dependency import AIScope, ai_scope
