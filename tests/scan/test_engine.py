@@ -115,6 +115,20 @@ def test_a_plain_value_beside_an_encoded_blank_is_not_widened() -> None:
     assert spans("/s?q=a%20b&m=jo@ex.com", mail) == [("MAIL", "jo@ex.com")]
 
 
+def test_a_value_that_stands_plain_in_a_run_hides_no_encoded_one_beside_it() -> None:
+    mail = Recognizer(name="m", type="MAIL", pattern=r"\w{1,9}@\w{1,9}\.com")
+    assert spans("/s?a=jo@ex.com&b=jo%40ex.com", mail) == [("MAIL", "jo@ex.com"), ("MAIL", "jo%40ex.com")]
+    twice = "a=jo@ex.com&b=jo%2540ex.com"
+    assert ("MAIL", twice) in spans(twice, mail)
+    entities = "a=jo@ex.com&b=jo&#64;ex.com"
+    assert spans(entities, mail) == [("MAIL", entities)]
+
+
+def test_bytes_that_are_no_text_do_not_hide_what_is_percent_encoded_beside_them() -> None:
+    for beside in ("n=Ren%E9", "n=%00", "n=%ff%fe", "n=%1b%5B0m", "n=%C3%A9%C3"):
+        assert ("WORD", "s%65cret") in spans(f"{beside}&q=s%65cret", WORD), beside
+
+
 @pytest.mark.parametrize(
     "which",
     [

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import base64
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiguard.scan import despaced, normalise, readings, segments
+from aiguard.scan import despaced, encoded, normalise, readings, segments
 from aiguard.scan.views import FOLD, reads_as_it_stands
 
 
@@ -71,6 +72,17 @@ def test_nested_encodings_are_opened_to_a_bounded_depth() -> None:
     for _ in range(3):
         data = base64.b64encode(data)
     assert "the quick brown fox" not in [segment.text for segment in segments(data.decode())]
+
+
+def test_an_entity_needs_no_semicolon_and_may_have_any_noughts() -> None:
+    for entity in ("&#64;", "&#64", "&#0000000000064;", "&#x40;", "&#X0040", "&commat;"):
+        assert "jo@my.com" in [segment.text for segment in segments(f"jo{entity}my.com")], entity
+
+
+def test_a_segment_that_is_cut_within_a_character_is_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded, "MAX_SEGMENT", 40)
+    (segment,) = segments(base64.b64encode(b"secret and more of the text, \xc3\xa9\xc3\xa9\xc3\xa9").decode())
+    assert segment.text.startswith("secret and more of the text")
 
 
 def test_hashes_and_binary_are_left_alone() -> None:

@@ -1,7 +1,8 @@
 """Text inside text: base64, hexadecimal, percent-encoded segments and HTML entities, decoded to bounded depth and size.
 
-A segment counts only when what it decodes to is text (UTF-8 without control characters), so that hashes, keys and
-images are left alone. Whatever is found inside belongs to the whole segment, since there is no telling which of its
+Base64 and hexadecimal count only when what they decode to is text (UTF-8 without control characters), so that hashes, keys and
+images are left alone. What is percent-encoded is text whatever bytes are in it: one ``%E9`` of an older encoding, or a ``%00``, does not
+hide what stands beside it. Whatever is found inside belongs to the whole segment, since there is no telling which of its
 characters carry which part of the value; but of text that is percent-encoded once, each character says what it carries.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,16 +27,18 @@ from aiguard.scan.program import searcher
 MAX_DEPTH: Final = 3
 """Encodings inside one another that are opened."""
 
-MAX_SEGMENT: Final = 1 << 20
-"""Characters of one segment that are decoded; what a longer one holds beyond is not looked into."""
+MAX_SEGMENT: Final = 1 << 24
+"""Characters of one segment that are decoded, more than any body has; what a longer one holds beyond is not looked into."""
 
 # What a text must contain for :func:`segments` to have anything to do; RE2 syntax, for the engine's set.
-TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&#?[A-Za-z0-9]{2,8};"
+TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&[A-Za-z]{2,24};|&#[xX]?[0-9A-Fa-f]"
 
 _BASE64: Final = searcher(re2.compile(rb"[A-Za-z0-9+/_\-]{20,}={0,2}"))
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%#;\-]{3,}")
-_ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
+_ENTITY: Final = re.compile(
+    r"&(?:#[0-9]|#[xX][0-9A-Fa-f]|[A-Za-z]{2,24};)"
+)  # a number needs no semicolon, and may have any noughts
 _ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _BYTE: Final = re.compile(r"%[0-9A-Fa-f]{2}|.")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
@@ -57,7 +61,8 @@ class Segment:
         ends = [match.end() for match in _BYTE.finditer(self.escaped)]
         if self.text.isascii():
             return ends
-        return [ends[last - 1] for last in accumulate(len(char.encode()) for char in self.text)]
+        sizes = (len(char.encode("utf-8", "surrogateescape")) for char in self.text)
+        return [ends[last - 1] for last in accumulate(sizes)]
 
 
 def segments(text: str) -> list[Segment]:
@@ -81,18 +86,18 @@ def _decode(text: str) -> list[tuple[int, int, str, str]]:
         for match in _RUN.finditer(text):  # whole runs, so that no run is read twice
             run = match[0][:MAX_SEGMENT]
             if _ESCAPED.search(run) is not None:
-                inner = _readable(unquote_to_bytes(run))
-                if inner is not None and inner != match[0]:
-                    found.append((match.start(), match.end(), inner, run))
+                inner = unquote_to_bytes(run).decode("utf-8", "surrogateescape")
+                found.append((match.start(), match.end(), inner, run))
             if _ENTITY.search(run) is not None:
-                inner = _readable(unescape(run).encode("utf-8", "replace"))
-                if inner is not None and inner != match[0]:
+                inner = unescape(run)
+                if inner != run:
                     found.append((match.start(), match.end(), inner, ""))
     for start, end in _base64_runs(text):
         run = text[start : min(end, start + MAX_SEGMENT)]
-        inner = _readable(binascii.unhexlify(run)) if _HEX.fullmatch(run) else _base64(run)
-        if inner is not None:
-            found.append((start, end, inner, ""))
+        data = binascii.unhexlify(run) if _HEX.fullmatch(run) else _base64(run)
+        decoded = _readable(data, cut=len(run) < end - start)
+        if decoded is not None:
+            found.append((start, end, decoded, ""))
     return found
 
 
@@ -106,18 +111,19 @@ def _base64_runs(text: str) -> Iterator[tuple[int, int]]:
         start, end = _BASE64(data, end, len(data))[0]
 
 
-def _base64(run: str) -> str | None:
+def _base64(run: str) -> bytes:
     body = run.rstrip("=").replace("-", "+").replace("_", "/")
     body = body[: len(body) - 1] if len(body) % 4 == 1 else body
     try:
-        return _readable(base64.b64decode(body + "=" * (-len(body) % 4)))
+        return base64.b64decode(body + "=" * (-len(body) % 4))
     except binascii.Error:
-        return None
+        return b""
 
 
-def _readable(data: bytes) -> str | None:
+def _readable(data: bytes, *, cut: bool) -> str | None:
+    """The text that ``data`` is; where it was ``cut``, its last character may be incomplete."""
     try:
-        text = data.decode()
+        text = codecs.utf_8_decode(data, "strict", not cut)[0]
     except UnicodeDecodeError:
         return None
     return None if not text or _CONTROL.search(text) else text

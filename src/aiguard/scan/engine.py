@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -208,13 +209,13 @@ class Engine:
         """Add what the encoded segments of ``text`` hold and ``found`` does not say to stand in them plain."""
         findings = sorted(found, key=lambda finding: finding.start)
         starts = [finding.start for finding in findings]
-        plain: dict[tuple[int, int], set[str]] = {}
+        plain: dict[tuple[int, int], list[Finding]] = {}
         for segment in segments(text):
             span = segment.start, segment.end
             if span not in plain:
                 inside = findings[bisect_left(starts, segment.start) : bisect_left(starts, segment.end)]
-                plain[span] = {text[finding.start : finding.end] for finding in inside if finding.end <= segment.end}
-            self._scan_segment(segment, key, by_key, plain[span], found)
+                plain[span] = [finding for finding in inside if finding.end <= segment.end]
+            self._scan_segment(segment, key, by_key, text, plain[span], found)
 
     def _speaking(self, context: str) -> tuple[str, Sequence[Compiled]]:
         """A key as words, and the recognizers that they speak for."""
@@ -254,26 +255,40 @@ class Engine:
             ) from None
 
     def _scan_segment(
-        self, segment: Segment, key: str, by_key: Sequence[Compiled], plain: set[str], found: list[Finding]
+        self,
+        segment: Segment,
+        key: str,
+        by_key: Sequence[Compiled],
+        text: str,
+        plain: list[Finding],
+        found: list[Finding],
     ) -> None:
         """What a decoded segment holds is found in the characters that carry it, or else in the whole segment.
 
-        Of the whole segment it is found once for each type, and never where it stands in it plain.
+        Of the whole segment it is found once for each type, and not where all of it was found ``plain`` in it.
         """
         inner: list[Finding] = []
         for view in readings(segment.text):
             self._scan(view, key, by_key, inner)
-        places = segment.places() if inner else None
+        if not inner:
+            return
+        places = segment.places()
+        if places is not None:
+            known = {(finding.start, finding.end) for finding in plain}
+            for finding in inner:
+                start = segment.start + (places[finding.start - 1] if finding.start else 0)
+                end = segment.start + places[finding.end - 1]
+                if (start, end) not in known:
+                    found.append(replace(finding, start=start, end=end))
+            return
+        known_texts = Counter(text[start:end] for start, end in {(each.start, each.end) for each in plain})
+        texts = Counter(segment.text[start:end] for start, end in {(each.start, each.end) for each in inner})
         best: dict[str, Finding] = {}
         for finding in inner:
-            if places is not None:
-                start = segment.start + (places[finding.start - 1] if finding.start else 0)
-                if segment.text[finding.start : finding.end] not in plain:
-                    found.append(replace(finding, start=start, end=segment.start + places[finding.end - 1]))
-                continue
-            if segment.text[finding.start : finding.end] in plain:
-                continue
-            if finding.type not in best or best[finding.type].score < finding.score:
+            value = segment.text[finding.start : finding.end]
+            if texts[value] > known_texts[value] and (
+                finding.type not in best or best[finding.type].score < finding.score
+            ):
                 best[finding.type] = finding
         found.extend(replace(finding, start=segment.start, end=segment.end) for finding in best.values())
 
