@@ -17,6 +17,7 @@ from aiguard.cli.audit import as_dict
 from aiguard.cli.database import evidence, log
 from aiguard.cli.output import err, fail, out
 from aiguard.cli.people import account
+from aiguard.cli.reasons import sentence
 from aiguard.errors import StoreError
 from aiguard.store import KeptArtifact, kept
 from aiguard.types import utc_now
@@ -34,33 +35,6 @@ _OPERATORS: Final = {
     "drop": "removed",
     "block": "a reason to stop",
     "allow": "let through",
-}
-_REASONS: Final = {
-    "access.foreign": "another application's guard had granted the access",
-    "access.none": "the call was made outside a route with a scope",
-    "actor.failed": "who is calling could not be found out",
-    "actor.missing": "nobody was signed in",
-    "answer.malformed": "the model server's answer could not be read",
-    "authoriser.failed": "the application's own authoriser failed",
-    "authoriser.invalid": "the application's own authoriser gave no decision",
-    "content.blocked": "the request held something that policy does not let out",
-    "control.failed": "a control failed, so nothing was let through",
-    "feature.unknown": "policy does not know the feature",
-    "injection.blocked": "the request looked like an attempt to override the instructions",
-    "injection.flagged": "the request resembled an attempt to override the instructions",
-    "input.malformed": "the request could not be read",
-    "model.unlisted": "the feature may not call that model",
-    "output.blocked": "the answer held something that policy does not deliver",
-    "output.malformed": "the response could not be read",
-    "output.pattern": "the answer matched a pattern that policy blocks",
-    "output.schema": "the answer did not have the shape that policy demands",
-    "provider.failed": "the model server failed",
-    "provider.status": "the model server answered with an error",
-    "provider.timeout": "the model server did not answer in time",
-    "scope.granted": "the caller holds the scope",
-    "scope.missing": "the caller lacks the scope",
-    "store.unavailable": "the decision could not be recorded",
-    "tokens.input": "the input may be longer than the feature allows",
 }
 
 
@@ -191,6 +165,7 @@ def _facts_of(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if effect := payload.get("effect"):
         yield "decided", f"{effect} at stage {payload.get('stage')}" if payload.get("stage") else str(effect)
     yield "because", _reasons(payload.get("reasons"))
+    yield "noted", _reasons(payload.get("flags"))
     yield "monitored", _monitored(payload)
     yield "failed with", _reasons([payload["error"]] if payload.get("error") else None)
     yield "status", _text(payload.get("status"))
@@ -219,7 +194,7 @@ def _injection(verdict: Any) -> str:
 
 
 def _reasons(codes: Any) -> str:
-    return "; ".join(f"{_REASONS[code]} ({code})" if code in _REASONS else str(code) for code in codes or ())
+    return "; ".join(sentence(str(code)) for code in codes or ())
 
 
 def _monitored(payload: Mapping[str, Any]) -> str:

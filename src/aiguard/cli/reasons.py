@@ -1,0 +1,76 @@
+"""What the codes of reasons say, in plain language. An application's authoriser may give codes of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+REASONS: Final[Mapping[str, str]] = {
+    "access.ended": "the stream was read on after the access that it was granted under had ended",
+    "access.foreign": "another application's guard had granted the access",
+    "access.none": "the call was made outside a route with a scope",
+    "actor.ambiguous": "the request carried a service token and another sign-in",
+    "actor.failed": "who is calling could not be found out",
+    "actor.missing": "nobody was signed in",
+    "allowed": "the application's own authoriser said yes",
+    "answer.malformed": "the model server's answer could not be read",
+    "approval.forged": "the approval was not what it claimed to be",
+    "approval.missing": "no second person had approved that this value is shown to this caller, or it had been shown already",
+    "approval.service": "a service tried to approve, and is nobody's second person",
+    "authoriser.failed": "the application's own authoriser failed",
+    "authoriser.invalid": "the application's own authoriser gave no decision",
+    "content.blocked": "there was something in the content that policy does not let through",
+    "control.failed": "a control failed, so nothing was let through",
+    "denied": "the application's own authoriser said no",
+    "detector.fallback": "a language model took longer than its budget, so only patterns were looked for",
+    "egress.encoding": "the request's body was encoded, which no control reads",
+    "egress.header": "the request had a header that may not leave, or one twice",
+    "egress.origin": "the client was made to call another address than the provider's own",
+    "egress.path": "the request's path was not that of a plain endpoint below the provider's base URL",
+    "egress.query": "the request had a query string, which no control reads",
+    "egress.size": "the request's body was larger than may leave",
+    "egress.type": "the request's body was not JSON",
+    "feature.unknown": "policy does not know the feature",
+    "injection.blocked": "the request looked like an attempt to override the instructions",
+    "injection.flagged": "the request resembled an attempt to override the instructions",
+    "input.malformed": "the request could not be read",
+    "input.timeout": "the request's body did not arrive in time",
+    "model.unlisted": "the feature may not call that model",
+    "output.blocked": "the answer held something that policy does not deliver",
+    "output.malformed": "the response could not be read",
+    "output.pattern": "the answer matched a pattern that policy blocks",
+    "output.schema": "the answer did not have the shape that policy demands",
+    "provider.encoding": "the model server's answer was encoded in a way that was not asked for, or damaged",
+    "provider.failed": "the model server failed",
+    "provider.redirect": "the model server redirected elsewhere, where a guarded client never goes",
+    "provider.size": "the model server's answer was larger than is taken",
+    "provider.status": "the model server answered with an error, or with a status that is no answer",
+    "provider.timeout": "the model server did not answer in time",
+    "rate.exceeded": "the feature had been used as often as policy allows for now",
+    "rate.unavailable": "it could not be counted how often the feature had been used",
+    "request.400": "the request's body was not what it claimed to be",
+    "request.413": "the request's body was larger than is read",
+    "request.415": "the request's body was of a type that is not read",
+    "request.own": "somebody tried to approve a request of their own",
+    "request.unknown": "there was no such request to approve",
+    "response.failed": "the application broke down before it had answered",
+    "response.unseen": "the response could not be looked at",
+    "scope.granted": "the caller holds the scope",
+    "scope.missing": "the caller lacks the scope",
+    "store.unavailable": "the database could not be asked, or the decision not be recorded",
+    "subject.erased": "the person was erased since they were admitted",
+    "token.accepted": "the service token was good",
+    "token.expired": "the service token had expired",
+    "token.integrity": "the service token's row in the database was damaged or changed",
+    "token.malformed": "the credential was not a service token",
+    "token.not_yet_valid": "the service token's time had not begun",
+    "token.revoked": "the service token had been revoked",
+    "token.unknown": "the token was not known here",
+    "tokens.input": "the input may be longer than the feature allows",
+    "websocket.refused": "the route takes no WebSocket",
+}
+
+
+def sentence(code: str) -> str:
+    """What a code says, and the code; the code alone where it is not one of ours."""
+    return f"{REASONS[code]} ({code})" if code in REASONS else code
