@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Never
+from typing import IO, Any, Final, Never
 
 from aiguard.errors import SettingsError
 
@@ -284,17 +284,25 @@ def read_keys_file(path: Path, *, private: bool) -> tuple[bytes, ...]:
     return decoded_keys("AIGUARD_KEYS_FILE", _read_keys(path, private=private).split())
 
 
+def check_mode(name: str, path: Path, file: IO[bytes], *, private: bool) -> None:
+    """Refuse a file of keys (of the setting ``name``, opened) that everybody may write to, and where it has to be ``private``, read.
+
+    Its group may: that is how secrets are mounted for a container. Elsewhere the log says what is refused in production.
+    """
+    mode = os.fstat(file.fileno()).st_mode if os.name == "posix" else 0
+    if mode & stat.S_IWOTH:
+        raise SettingsError(f"{name}: everybody may write to {path}; run: chmod o-w {path}")
+    if mode & stat.S_IROTH:
+        problem = f"{name}: everybody on this machine may read {path}, and with it all that its keys protect; run: chmod o-r {path}"
+        if private:
+            raise SettingsError(f"{problem} (of a mounted secret, set the mode of the mount to 0440)")
+        logger.warning("%s; in production it is refused", problem)
+
+
 def _read_keys(path: Path, *, private: bool) -> str:
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode if os.name == "posix" else 0
-            if mode & stat.S_IWOTH:
-                raise SettingsError(f"AIGUARD_KEYS_FILE: everybody may write to {path}; run: chmod o-w {path}")
-            if mode & stat.S_IROTH:
-                problem = f"AIGUARD_KEYS_FILE: everybody on this machine may read {path}, and with it all that is kept; run: chmod o-r {path}"
-                if private:
-                    raise SettingsError(f"{problem} (of a mounted secret, set the mode of the mount to 0440)")
-                logger.warning("%s; in production it is refused", problem)
+            check_mode("AIGUARD_KEYS_FILE", path, file, private=private)
             data = file.read(_MAX_KEYS_FILE)
         return data.decode("ascii")
     except OSError as error:

@@ -6,6 +6,7 @@ import base64
 import copy
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiguard.audit.keeper import signers_of
+from aiguard.audit.note import make_signer
 from aiguard.errors import SettingsError
 from aiguard.settings import DOCUMENTED, Environment, Secret, Settings
 
@@ -174,32 +177,72 @@ def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     assert f"chmod o-w {path}" in refused(AIGUARD_KEYS_FILE=str(path))
 
 
+def written(path: Path, line: str) -> None:
+    if not path.read_text(encoding="ascii"):  # later its mode says that nobody writes to it
+        path.write_text(f"{line}\n", encoding="ascii")
+
+
+def master_keys_in(path: Path, environment: str) -> object:
+    written(path, ONE)
+    return load(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment).keys
+
+
+SIGNER = make_signer("example.com/ai-log").encode()
+
+
+def signing_keys_in(path: Path, environment: str) -> object:
+    written(path, SIGNER)
+    return signers_of(load(AIGUARD_AUDIT_SIGNING_KEY_FILE=str(path), AIGUARD_ENVIRONMENT=environment))
+
+
+FILES = pytest.mark.parametrize(
+    ("keys_in", "name"),
+    [(master_keys_in, "AIGUARD_KEYS_FILE"), (signing_keys_in, "AIGUARD_AUDIT_SIGNING_KEY_FILE")],
+)
+
+
+@FILES
 @pytest.mark.parametrize("environment", ["", "production", "staging"])
-def test_a_file_of_keys_that_everybody_may_read_is_refused(tmp_path: Path, environment: str) -> None:
-    path = tmp_path / "keys"
-    path.write_text(f"{ONE}\n", encoding="ascii")
-    path.chmod(0o644)
-    message = refused(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment)
-    assert f"chmod o-r {path}" in message
-    assert ONE not in message
-    path.chmod(0o440)  # as a secret is mounted for the group of a container
-    assert load(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment).keys
-
-
-@pytest.mark.parametrize("environment", ["development", "test"])
-def test_a_file_of_keys_that_everybody_may_read_is_pointed_out_to_a_developer(
-    tmp_path: Path, environment: str, caplog: pytest.LogCaptureFixture
+def test_a_file_of_keys_that_everybody_may_read_is_refused(
+    tmp_path: Path, environment: str, keys_in: Callable[[Path, str], object], name: str
 ) -> None:
     path = tmp_path / "keys"
-    path.write_text(f"{ONE}\n", encoding="ascii")
-    path.chmod(0o600)
-    assert load(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment).keys
+    path.touch(0o600)
+    assert keys_in(path, environment)
+    for mode, remedy in ((0o644, "o-r"), (0o602, "o-w"), (0o666, "o-w")):
+        path.chmod(mode)
+        with pytest.raises(SettingsError) as raised:
+            keys_in(path, environment)
+        assert f"chmod {remedy} {path}" in str(raised.value)
+        assert name in str(raised.value)
+        assert ONE not in str(raised.value)
+        assert SIGNER not in str(raised.value)
+    path.chmod(0o640)
+    assert keys_in(path, environment)
+    path.chmod(0o440)  # as a secret is mounted for the group of a container
+    assert keys_in(path, environment)
+
+
+@FILES
+@pytest.mark.parametrize("environment", ["development", "test"])
+def test_a_file_of_keys_that_everybody_may_read_is_pointed_out_to_a_developer(
+    tmp_path: Path,
+    environment: str,
+    keys_in: Callable[[Path, str], object],
+    name: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "keys"
+    path.touch(0o600)
+    assert keys_in(path, environment)
     assert not caplog.records
     path.chmod(0o644)
-    assert load(AIGUARD_KEYS_FILE=str(path), AIGUARD_ENVIRONMENT=environment).keys
+    assert keys_in(path, environment)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert f"chmod o-r {path}" in caplog.text
+    assert name in caplog.text
     assert ONE not in caplog.text
+    assert SIGNER not in caplog.text
 
 
 def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

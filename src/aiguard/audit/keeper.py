@@ -25,6 +25,7 @@ from aiguard.audit.signing import Head, sign_head
 from aiguard.audit.worker import Worker
 from aiguard.errors import AIGuardError, IntegrityError, SettingsError
 from aiguard.settings import Settings
+from aiguard.sources import check_mode
 from aiguard.types import Clock, KeyRing, utc_now
 
 logger = logging.getLogger("aiguard")
@@ -224,7 +225,9 @@ def signers_of(settings: Settings) -> tuple[Signer, ...]:
     """
     lines = settings.audit_signing_keys
     if not lines and settings.audit_key_file is not None:
-        lines = _key_file(settings.audit_key_file, make=settings.audit_key_is_made)
+        lines = _key_file(
+            settings.audit_key_file, make=settings.audit_key_is_made, private=not settings.environment.relaxed
+        )
     signers = tuple(read_signer(line) for line in lines)
     if len({signer.name for signer in signers}) > 1:
         raise SettingsError("The audit signing keys name different logs; a log keeps its name when its key changes.")
@@ -276,15 +279,12 @@ def keeper_of(
     )
 
 
-def _key_file(path: Path, *, make: bool) -> tuple[str, ...]:
+def _key_file(path: Path, *, make: bool, private: bool) -> tuple[str, ...]:
     try:
         if make and not path.exists():
             _make_key_file(path)
         with path.open("rb") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise SettingsError(
-                    f"The signing key file {path} may be read by others; run `chmod 600 {path}` and make a new key."
-                )
+            check_mode("AIGUARD_AUDIT_SIGNING_KEY_FILE", path, file, private=private)
             content = file.read(65_536)
     except OSError as error:
         raise SettingsError(f"The signing key file {path} cannot be used ({error.strerror}).") from None
