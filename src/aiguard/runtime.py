@@ -72,6 +72,8 @@ def open_guard(
     """
     settings = Settings.load() if settings is None else settings
     settings.check_ready(own_database=engine is not None)
+    if warning := settings.network_warning:
+        logger.warning("%s", warning)
     if wrapper is not None:
         check_wrapper(wrapper)
     if policy is None:

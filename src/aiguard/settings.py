@@ -25,6 +25,7 @@ from aiguard.sources import (
     injected_by_orchestrators,
     provider_stem,
     refuse_unknown,
+    unencrypted,
 )
 
 __all__ = ["DOCUMENTED", "Environment", "Secret", "SettingDoc", "Settings"]
@@ -333,6 +334,23 @@ class Settings:
     def has_keys(self) -> bool:
         """Whether something says which the master keys are."""
         return bool(self.keys) or self.key_file is not None or self.keys_callable is not None
+
+    @property
+    def unencrypted(self) -> tuple[str, ...]:
+        """The settings whose database or Redis is on another machine and reached without TLS."""
+        urls = (self.database, self.key_store, self.redis_url, self.jobs_redis_url)
+        names = ("DATABASE_URL", "KEY_STORE_URL", "REDIS_URL", "JOBS_REDIS_URL")
+        return tuple(PREFIX + name for name, url in zip(names, urls, strict=True) if url and unencrypted(url))
+
+    @property
+    def network_warning(self) -> str:
+        """A word about :attr:`unencrypted` for staging and production; empty where there is nothing to say."""
+        if self.environment.relaxed or not self.unencrypted:
+            return ""
+        return (
+            f"{', '.join(self.unencrypted)}: reached over a network without TLS, where passwords, pseudonyms and counts can be read and "
+            "answers changed on the way; append ?sslmode=verify-full to a PostgreSQL URL, write rediss:// for Redis"
+        )
 
     def check_ready(self, *, own_database: bool = False) -> None:
         """Refuse to serve without what serving needs: a database, and in staging and production real keys.

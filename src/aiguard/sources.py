@@ -8,16 +8,19 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import ipaddress
 import logging
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Final, Never
+from urllib.parse import parse_qs, urlsplit
 
 from aiguard.errors import SettingsError
 
@@ -251,6 +254,43 @@ def refuse_unknown(
 def injected_by_orchestrators(name: str) -> bool:
     """Names that Kubernetes and Docker links inject when a service happens to be called ``aiguard``."""
     return name == "AIGUARD_PORT" or name.startswith(("AIGUARD_PORT_", "AIGUARD_SERVICE_"))
+
+
+def unencrypted(url: str) -> bool:
+    """Whether what is said to the PostgreSQL or Redis of ``url`` may go over a network without TLS.
+
+    What a PostgreSQL URL leaves open, libpq's environment variables say; what is in a service file is not looked at.
+    """
+    try:
+        parts = urlsplit(url)
+        asked = {name: ",".join(values) for name, values in parse_qs(parts.query).items()}
+        host = parts.hostname or ""
+    except ValueError:
+        return False  # whoever opens it says what is wrong
+    if parts.scheme == "redis":
+        return not _here(host)
+    if parts.scheme.partition("+")[0] != "postgresql":
+        return False
+    mode = asked.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer"  # libpq's own: TLS if the server likes
+    if mode not in ("disable", "allow", "prefer"):
+        return False
+    at = asked.get("hostaddr") or os.environ.get("PGHOSTADDR") or asked.get("host") or host
+    if not at and "service" not in asked:
+        at = os.environ.get("PGHOST", "")
+    return not all(_here(each) for each in at.split(","))
+
+
+def _here(host: str) -> bool:
+    """Whether a host is this machine: nothing said, a socket's path, a loopback address; its port does not count."""
+    name = host.strip()
+    if not name or name[0] in "/@":
+        return True
+    for each in (name, name.rpartition(":")[0]):
+        if each == "localhost":
+            return True
+        with suppress(ValueError):
+            return ipaddress.ip_address(each.strip("[]")).is_loopback
+    return False
 
 
 def decoded_keys(name: str, encoded: Collection[object]) -> tuple[bytes, ...]:

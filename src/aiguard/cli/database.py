@@ -83,6 +83,8 @@ def check() -> None:
         _require_triggers(engine)
         require_own_store(engine, key_store)
         key_store.check()
+        if warning := current_settings().network_warning:
+            err(f"warning: {warning}")
         out("the database is at the revision that this version needs")
 
 
