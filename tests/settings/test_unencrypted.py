@@ -51,7 +51,9 @@ def _no_libpq_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings_with(url: str, environment: Environment = Environment.PRODUCTION) -> Settings:
-    return Settings(environment=environment, **({"redis_url": url} if url.startswith("redi") else {"database": url}))
+    if url.startswith("redi"):
+        return Settings(environment=environment, redis_url=url)
+    return Settings(environment=environment, database=url)
 
 
 @pytest.mark.parametrize("url", PLAIN)
