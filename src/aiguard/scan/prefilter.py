@@ -33,6 +33,16 @@ _BEYOND_ASCII: Final = r"\x80-\xff"
 _FLAGS: Final = re.IGNORECASE | re.DOTALL | re.MULTILINE
 
 
+_SHORT: Final = re.compile(
+    r"""(?x)(?:
+    [A-Za-z0-9\ _:;=/@\#%&"'<>,!~\-] | \\[bdsw.\-/+*?()\[\]{}|^$]
+    | \[ (?: [A-Za-z0-9\ _:;=/@\#%&"'<>,!~.+*?(){}|$\-] | \\[ds.\-/+*?()\[\]{}|^$] )+ \]
+    | \(\?: | \( | \) | \| | \? | \{[0-8](?:,[1-8])?\} | (?<=\\d) \{[0-9]{1,2}(?:,[0-9]{1,2})?\}
+    )*"""
+)
+"""Patterns of ASCII without long repeats, which are the same over bytes."""
+
+
 class Overflow(Exception):
     """A set ran out of memory, so nothing is known about the text."""
 
@@ -151,6 +161,8 @@ def coarse(pattern: str) -> bytes:
     >>> coarse(r"\bsk-[A-Za-z0-9]{20,64}")
     b'\\bsk\\x{2D}(?:[A-Za-z0-9]){4}'
     """
+    if _SHORT.fullmatch(pattern) is not None:
+        return pattern.encode()
     try:
         items, flags = parse(pattern)
     except NotClosed:

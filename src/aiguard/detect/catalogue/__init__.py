@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 from unicodedata import normalize
@@ -31,8 +32,11 @@ SHORTEST_BARE: Final = 6
 """Letters from which on a word counts without its accents too: shorter ones become other words (``né le``, ``ne le``)."""
 
 
+@cache
 def _bare(words: tuple[str, ...]) -> tuple[str, ...]:
     """``words``, and those with accents as people write them without (and as they are read where accents stand beside letters)."""
+    if all(map(str.isascii, words)):
+        return words
     stripped = (
         "".join(char for char in normalize("NFD", word) if not "\u0300" <= char < "\u0370")
         for word in words
@@ -44,10 +48,13 @@ def _bare(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _spoken(recognizers: Iterable[Recognizer]) -> tuple[Recognizer, ...]:
-    return tuple(
-        replace(each, context=_bare(each.context), deny=_bare(each.deny), labels=_bare(each.labels))
-        for each in recognizers
-    )
+    return tuple(map(_heard, recognizers))
+
+
+def _heard(each: Recognizer) -> Recognizer:
+    said = each.context, each.deny, each.labels
+    context, deny, labels = map(_bare, said)
+    return each if (context, deny, labels) == said else replace(each, context=context, deny=deny, labels=labels)
 
 
 _DECLARED: Final = {
