@@ -73,6 +73,12 @@ def test_a_letter_of_any_alphabet_goes_on_a_word() -> None:
     assert spans("電話1234番", NUMBER) == [("NUMBER", "1234")]
 
 
+def test_the_sign_of_a_footnote_is_no_part_of_a_number() -> None:
+    for text in ("x 4111111112² and", "4111111112³", "¹4111111112", "m²4111111112"):
+        assert spans(text, NUMBER) == [("NUMBER", "4111111112")], text
+    assert spans("4111111112é", NUMBER) == []
+
+
 def test_words_before_a_match_and_its_key_count_and_words_after_it_do_not() -> None:
     code = Recognizer(
         name="code", type="CODE", pattern=r"\b\d{4}\b", context=("pin code",), deny=("year",), base_score=0.2

@@ -13,6 +13,7 @@ from aiguard.detect import catalogue, default_detector
 from aiguard.scan import Recognizer
 from aiguard.scan.prefilter import Prefilter, Words, coarse
 from aiguard.scan.recognizer import compile_pattern
+from aiguard.scan.views import FOLD
 from aiguard.scan.words import last, spaced, words
 
 RECOGNIZERS = catalogue()
@@ -28,6 +29,8 @@ pieces = st.one_of(
     st.sampled_from([example for recognizer in RECOGNIZERS for example in recognizer.examples]),
     st.sampled_from(SAID),
     st.sampled_from(SAID).map(str.upper),
+    st.sampled_from(SAID).map(lambda word: word.translate(FOLD)),
+    st.sampled_from(SAID).map(lambda word: word.upper().translate(FOLD)),
     st.sampled_from(SAID).map(lambda word: word.title().replace(" ", "")),
     st.sampled_from(["s", " ", "_", "-", "x", "É", "1", ".", "я"]),
     st.text(max_size=4),

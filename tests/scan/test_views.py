@@ -24,6 +24,15 @@ def test_what_is_not_seen_is_not_read() -> None:
     assert normalise("іgnоrе").text == "ignore"
 
 
+def test_what_only_decorates_a_character_is_not_read() -> None:
+    assert normalise("4\ufe0f\u20e31\u20e31\u1ab01\ufe20").text == "4111"
+    assert normalise("j\x80o\x9f@e\U0001d173x").text == "jo@ex"
+    assert normalise("a\x85b\u2800c").text == "a b c"
+    assert normalise("❹➊➀⓵⓿").text == "41110"
+    assert normalise("ᴊᴏʜɴ 🅙🅾").text == "john JO"
+    assert normalise("ﾊﾞﾞ\u3099").text == normalise("ハ").text
+
+
 def test_a_span_of_the_view_covers_the_characters_it_was_read_from() -> None:
     view = normalise("é ﬁve j\u200bo")
     at = view.text.index("five")

@@ -6,10 +6,11 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiguard.scan.views import FOLD
 from aiguard.scan.words import last, preceding, spaced, trigger, words
 
-LISTED = ("tax id", "pan", "ни", "身份证", "téléphone", "d.o.b", "st nr")
-PIECES = ("tax", "Tax", "ID", "id", "Id", " ", "_", "-", "pan", "Pan", "PAN", "s", "S", "company", "ни", "НИ", "身份证", "téléphone", "D.O.B", "St", "Nr", "1", "é", "\n", "(")  # fmt: skip
+LISTED = ("tax id", "pan", "ни", "карта", "カード", "ıd", "身份证", "téléphone", "d.o.b", "st nr")
+PIECES = ("карта", "КАРТА", "Карта".translate(FOLD), "КАРТА".translate(FOLD), "カード", "カート", "ıd", "TAXId", "XPan", "Pans", "tax", "Tax", "ID", "id", "Id", " ", "_", "-", "pan", "Pan", "PAN", "s", "S", "company", "ни", "НИ", "身份证", "téléphone", "D.O.B", "St", "Nr", "1", "é", "\n", "(")  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
@@ -26,6 +27,22 @@ def test_keys_are_read_as_the_words_they_are_made_of() -> None:
         assert re2.search(trigger(("tax id",)), key), key
     assert last(pattern, spaced("syntax idea")) == -1
     assert not re2.search(trigger(("pan",)), "a company's panel")
+
+
+def test_a_word_behind_capitals_begins_with_the_last_of_them() -> None:
+    pattern = words(("ssn", "number"))
+    for key in ("SSNNumber", "customerSSNNumber", "SSNs", "userSSN", "HTTPNumber"):
+        assert last(pattern, spaced(key)) > 0, key
+        assert re2.search(trigger(("ssn", "number")), key), key
+
+
+def test_a_word_is_known_in_a_text_whose_letters_were_read_as_latin_ones_or_without_marks() -> None:
+    listed = ("телефон", "инн", "αφμ", "マイナンバー", "numarası")
+    for text in ("Телефон", "ТЕЛЕФОНА", "ИНН", "инн", "ΑΦΜ", "ﾏｲﾅﾝﾊﾞｰ", "マイナンハ\u3099ー", "NUMARASI", "numarası"):
+        read = text.translate(FOLD)
+        assert last(words(listed), spaced(read)) > 0, text
+        assert re2.search(trigger(listed), read), text
+    assert last(words(listed), "отелефон") == last(words(("pan",)), "panel") == -1
 
 
 UNSPACED = "\u4e00-\u9fff"

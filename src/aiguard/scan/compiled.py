@@ -7,7 +7,7 @@ from typing import Final
 
 from aiguard.scan.program import Search, searcher
 from aiguard.scan.recognizer import Recognizer, Validate, compile_pattern
-from aiguard.scan.words import labelled, last, preceding, spaced, spelled, trigger, words
+from aiguard.scan.words import in_ascii, labelled, last, preceding, spaced, spelled, trigger, words
 
 FRACTION: Final = 9
 """Digits in one run after a decimal point from which on they are taken for a fraction and for nothing else."""
@@ -61,8 +61,8 @@ class Compiled:
         if self._plain is None:
             for_it, against = self.recognizer.context, self.recognizer.deny
             self._plain = (
-                words([word for word in for_it if word.isascii()]),
-                words([word for word in against if word.isascii()]),
+                words([word for word in for_it if in_ascii(word)]),
+                words([word for word in against if in_ascii(word)]),
             )
         return self._plain
 
@@ -141,8 +141,8 @@ class Compiled:
 
 
 def _word(char: str) -> bool:
-    """Whether ``char`` continues a word of an alphabet, or a number; other letters next to a value of ours are a boundary."""
-    return char.isalnum() and (spelled(char) or char.isdecimal())
+    """Whether ``char`` continues a word of an alphabet, or a number; other letters next to a value of ours, and the sign of a footnote, are a boundary."""
+    return char.isdecimal() or (char.isalpha() and spelled(char))
 
 
 def _edge(text: str, index: int) -> bool:

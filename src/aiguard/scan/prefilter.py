@@ -19,6 +19,7 @@ from typing import Any, Final
 import re2
 
 from aiguard.scan.closure import NotClosed, constants, emit, parse, scoped
+from aiguard.scan.words import in_ascii, spellings
 
 SET_MEMORY: Final = 32 << 20
 """Budget of one set's automaton in bytes, used only as far as texts demand; beyond it the set starts again."""
@@ -109,7 +110,7 @@ class Words:
         for index, listed in enumerate(lists):
             for word in {word.lower() for word in listed}:
                 self._lists.setdefault(word, []).append(index)
-        self._plain = self._filter([word for word in self._lists if word.isascii()])
+        self._plain = self._filter([word for word in self._lists if in_ascii(word)])
         self._all: tuple[Prefilter, list[list[int]]] | None = None
 
     def _filter(self, words: Iterable[str]) -> tuple[Prefilter, list[list[int]]]:
@@ -135,13 +136,13 @@ def _word(word: str) -> bytes:
     r"""A pattern of bytes for every place where :func:`aiguard.scan.words.words` finds ``word`` in a text once it is spaced.
 
     >>> _word("pin")
-    b'(?:[^A-Za-z][pP]|[a-z]P)[iI][nN][sS]?[^a-z]'
+    b'(?:[^A-Za-z]p|P)[iI][nN][sS]?[^a-z]'
     """
     first, rest = word[0], b"".join(map(_letter, word[1:]))
     parts = word.split(" ")
     head = _letter(first)
     if "a" <= first <= "z" and len(parts[0]) < _UNBOUNDED:
-        head = f"(?:[^A-Za-z][{first}{first.upper()}]|[a-z]{first.upper()})".encode()
+        head = f"(?:[^A-Za-z]{first}|{first.upper()})".encode()
     bounded = "a" <= word[-1] <= "z" and len(parts[-1]) < _UNBOUNDED
     return head + rest + (b"[sS]?[^a-z]" if bounded else b"")
 
@@ -152,7 +153,8 @@ def _letter(char: str) -> bytes:
     upper = char.upper()
     if char.isascii():
         return re.escape(char).encode() if upper == char else f"[{char}{upper}]".encode()
-    return char.encode() if len(upper) != 1 or upper == char else b"(?:%b|%b)" % (char.encode(), upper.encode())
+    forms = spellings(char)
+    return f"(?:{'|'.join(forms)})".encode() if len(forms) > 1 else char.encode()
 
 
 def coarse(pattern: str) -> bytes:

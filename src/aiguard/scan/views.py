@@ -2,7 +2,8 @@
 
 ``normalise`` is the reading that a model makes of a text written to slip past a filter: compatibility forms are
 folded (NFKC, character by character), characters that are not seen are removed (zero-width, bidi controls, tags, soft
-hyphens, control characters that are no blank) and letters of other scripts that look Latin are folded to Latin. A finding in the view is mapped to the
+hyphens, control characters that are no blank, marks that are drawn over or around the character before them) and letters of other
+scripts that look Latin are folded to Latin. A finding in the view is mapped to the
 original characters, invisible ones inside it included.
 """
 
@@ -24,16 +25,22 @@ _CONFUSABLES = {
     "ο": "o", "α": "a", "ν": "v", "ρ": "p", "ι": "i", "κ": "k", "υ": "u", "χ": "x", "ϲ": "c", "Α": "A", "Β": "B",
     "Ε": "E", "Ζ": "Z", "Η": "H", "Ι": "I", "Κ": "K", "Μ": "M", "Ν": "N", "Ο": "O", "Ρ": "P", "Τ": "T", "Υ": "Y",
     "Χ": "X",
+    # small capitals, and an i without its dot or an I with one
+    "ᴀ": "a", "ʙ": "b", "ᴄ": "c", "ᴅ": "d", "ᴇ": "e", "ꜰ": "f", "ɢ": "g", "ʜ": "h", "ɪ": "i", "ᴊ": "j", "ᴋ": "k", "ʟ": "l", "ᴍ": "m",
+    "ɴ": "n", "ᴏ": "o", "ᴘ": "p", "ꞯ": "q", "ʀ": "r", "ꜱ": "s", "ᴛ": "t", "ᴜ": "u", "ᴠ": "v", "ᴡ": "w", "ʏ": "y", "ᴢ": "z", "ı": "i", "İ": "I",
     # punctuation
     "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "―": "-", "−": "-", "⁃": "-", "﹣": "-", "·": ".", "․": ".",
     "。": ".", "‘": "'", "’": "'", "“": '"', "”": '"', "⁄": "/", "∕": "/", "ʻ": "'", "ʼ": "'", "∶": ":", "ː": ":",
 }  # fmt: skip
 
+# White letters on black discs and squares, of which Unicode says nothing.
+_CONFUSABLES.update({chr(first + at): chr(0x41 + at) for first in (0x1F150, 0x1F170) for at in range(26)})
+
 _TAG = re.compile("[\U000e0020-\U000e007e]")
 
 _SPACES = {
     ord(c): " "
-    for c in "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u2028\u2029\u0085"
+    for c in "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u2028\u2029\u0085\u2800"
 }
 
 CONTROLS: Final = bytes(code for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n\v\f\r")
@@ -43,15 +50,22 @@ _INVISIBLE = frozenset(
     (
         *CONTROLS,
         *(0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0),
+        *(code for code in range(0x80, 0xA0) if code != 0x85),
         *range(0x0300, 0x0370),  # accents of letters that were taken apart (NFD)
+        *range(0x1AB0, 0x1B00),
+        *range(0x1DC0, 0x1E00),
+        *range(0x20D0, 0x2100),  # what makes a key or a sign of a digit
+        *(0x3099, 0x309A),
         *range(0x180B, 0x1810),
         *range(0x200B, 0x2010),
         *range(0x202A, 0x202F),
         *range(0x2060, 0x2070),
         *range(0xFE00, 0xFE10),
-        *range(0xFFF9, 0xFFFC),
-        *range(0xE0000, 0xE0080),
-        *range(0xE0100, 0xE01F0),
+        *range(0xFE20, 0xFE30),
+        *range(0xFFF0, 0xFFFC),
+        *range(0x1BCA0, 0x1BCA4),
+        *range(0x1D173, 0x1D17B),
+        *range(0xE0000, 0xE1000),
     )
 )
 
@@ -73,15 +87,26 @@ class _Fold(dict[int, str]):
             folded = _CONFUSABLES[char]
         else:
             folded = _decimal(char) or unicodedata.normalize("NFKC", char)
-            folded = "".join(_CONFUSABLES.get(c, c) for c in folded)
+            folded = _digit(char) if folded == char else "".join(map(_read, folded))
         if len(self) < 0x20000:
             self[code] = folded
         return folded
 
 
+def _read(char: str) -> str:
+    """A character of a compatibility form, which is never one that is decomposed further."""
+    return "" if ord(char) in _INVISIBLE else _CONFUSABLES.get(char, char)
+
+
 def _decimal(char: str) -> str:
     digit = unicodedata.decimal(char, None)
     return "" if digit is None else str(digit)
+
+
+def _digit(char: str) -> str:
+    """Of a digit that is none of a number by Unicode (``❹``), the digit; any other character as it is."""
+    digit = unicodedata.digit(char, None)
+    return char if digit is None else str(digit)
 
 
 _FOLD = _Fold((code, "" if code in _INVISIBLE else chr(code)) for code in range(128))

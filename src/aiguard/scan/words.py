@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
+from unicodedata import normalize
 
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+from aiguard.scan.views import FOLD
+
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")  # but ``SSNs`` is one word
 _Tree = dict[str, "_Tree"]
 _SPECIAL: Final = frozenset(".^$*+?()[]{}|\\")
 
 
 def spaced(text: str) -> str:
-    """``customerSSN_no`` -> ``customer ssn no``: how text before a value and keys are read for context words."""
+    """``customerSSN_no`` and ``CustomerSSNNumber`` -> ``customer ssn no`` and ``… number``: how text before a value and keys are read for context words."""
     if not text.islower():
         text = _CAMEL.sub(" ", text).lower()
     return text.replace("_", " ").replace("-", " ")
@@ -38,6 +42,23 @@ def spelled(char: str) -> bool:
     return char < "\u0590" or "\u1e00" <= char < "\u2000"
 
 
+@lru_cache(maxsize=4096)
+def alike(char: str) -> str:
+    """The small letters that a normalised text may have in place of ``char``: Latin for Cyrillic and Greek, kana without their marks."""
+    if char.isascii():
+        return ""
+    read = {FOLD[ord(each)].lower() for each in (char, char.upper()) if len(each) == 1}
+    parts = normalize("NFD", char)
+    if parts[1:] in ("\u3099", "\u309a"):
+        read.add(parts[0])
+    return "".join(sorted(each for each in read if len(each) == 1 and each.isalnum() and each != char))
+
+
+def in_ascii(word: str) -> bool:
+    """Whether a text of ASCII can hold the word."""
+    return word.isascii() or all(char.isascii() or any(map(str.isascii, alike(char))) for char in word)
+
+
 def words(listed: Sequence[str]) -> re.Pattern[str] | None:
     """Any of ``listed`` as a word in text that was :func:`spaced`. A tree of literals: nothing to backtrack.
 
@@ -54,20 +75,38 @@ def words(listed: Sequence[str]) -> re.Pattern[str] | None:
         node[""] = {}
     # That no letter stands before is asked after the first letter, which lets `re` leap to the next place it occurs at.
     begins = [
-        re.escape(char) + (r"(?<![^\W\d_].)" if spelled(char) else "") + _branches(rest) for char, rest in tree.items()
+        re.escape(first)
+        + (r"(?<![^\W\d_].)" if spelled(first) else "")
+        + _branches(rest)
+        + ("" if _inflected(char) else _END)
+        for char, rest in tree.items()
+        for first in (char, *alike(char))
     ]
-    # After a word of ours another Latin, Greek or Cyrillic letter makes it another word; particles of other scripts do not.
-    return re.compile(rf"(?s:{'|'.join(begins)})s?(?![a-z]|(?<=[a-z])[ß-öø-ɏͰ-ϿЀ-ӿ])")
+    return re.compile(f"(?s:{'|'.join(begins)})")
+
+
+_END: Final = r"s?(?![a-z]|(?<=[a-z])[ß-öø-ɏͰ-ϿЀ-ӿ])"
+"""After a word of ours another Latin, Greek or Cyrillic letter makes it another word; particles of other scripts do not."""
+
+
+def _inflected(char: str) -> bool:
+    """Whether words that begin so have endings that lists leave out, of which some letters may read as Latin ones."""
+    return "Ͱ" <= char < "԰"
 
 
 def _branches(tree: _Tree) -> str:
     """The rest of the words in ``tree``, the longer before the shorter."""
-    steps = [re.escape(char) + _branches(rest) for char, rest in tree.items() if char]
+    steps = [_either(char) + _branches(rest) for char, rest in tree.items() if char]
     if not steps:
         return ""
     if "" in tree:
         return f"(?:{'|'.join(steps)})?"
     return steps[0] if len(steps) == 1 else f"(?:{'|'.join(steps)})"
+
+
+def _either(char: str) -> str:
+    others = alike(char)
+    return f"[{char}{others}]" if others else re.escape(char)
 
 
 def last(wanted: re.Pattern[str] | None, text: str) -> int:
@@ -103,6 +142,13 @@ def labelled(wanted: re.Pattern[str], before: str) -> bool:
     return before.rstrip()[-len(found[0]) :].isupper()
 
 
+def spellings(char: str) -> list[str]:
+    """The letter as it may stand in a text, capital or small."""
+    upper = char.upper()
+    forms = (char, upper if len(upper) == 1 else char, *alike(char), *alike(char).upper())
+    return list(dict.fromkeys(forms))
+
+
 def trigger(listed: Sequence[str]) -> str:
     """RE2 pattern that matches every text in which :func:`words` could find one of ``listed`` once it is spaced."""
     return "|".join(map(_noticed, sorted({word.lower() for word in listed})))
@@ -111,7 +157,7 @@ def trigger(listed: Sequence[str]) -> str:
 def _noticed(word: str) -> str:
     """One word, over-approximated with ASCII word boundaries: classes of other letters would make the set large."""
     first, rest = word[0], "".join(map(_letter, word[1:]))
-    head = rf"(?:(?:\b|[0-9_])[{first}{first.upper()}]|[a-z]{first.upper()})" if "a" <= first <= "z" else _letter(first)
+    head = rf"(?:(?:\b|[0-9_]){first}|{first.upper()})" if "a" <= first <= "z" else _letter(first)
     return head + rest + (r"[sS]?(?:\b|[A-Z0-9_])" if word[-1].isascii() and word[-1].isalnum() else "")
 
 
@@ -120,5 +166,5 @@ def _letter(char: str) -> str:
         return r"[ _\-]?"
     if char in _SPECIAL:
         return "\\" + char
-    upper = char.upper()
-    return f"[{char}{upper}]" if len(upper) == 1 and upper != char else char
+    forms = spellings(char)
+    return f"[{''.join(forms)}]" if len(forms) > 1 else char
