@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aiguard.errors import MalformedInput
 from aiguard.framing import JsonDocument, NotJson
+from aiguard.framing.jsontree import MAX_STEP, context_of
 from aiguard.types import PartKind
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -227,6 +228,28 @@ def test_a_key_may_take_another_keys_old_name() -> None:
 def test_a_replacement_with_half_a_surrogate_pair_is_refused() -> None:
     with pytest.raises(MalformedInput, match="surrogate"):
         JsonDocument.parse('["x"]').render(["\ud800"])
+
+
+def test_a_key_that_says_nothing_is_read_behind_the_one_above_it() -> None:
+    document = JsonDocument.of(
+        {
+            "passport": {"number": "a", "place": "b", "holder": [{"Value": {"0": {"#text": 7}}}]},
+            "value": "c",
+            "ssn": [{"raw": "d"}],
+        }
+    )
+    found = {part.text: part.context for part in document.parts() if part.kind is not PartKind.KEY}
+    assert found == {"a": "passport number", "b": "place", "7": "holder Value 0 #text", "c": "value", "d": "ssn raw"}
+    assert [context_of(leaf) for leaf in document.leaves] == [part.context for part in document.parts()]
+
+
+def test_contexts_stay_short_however_long_and_deep_keys_are() -> None:
+    value: Any = "x"
+    for _ in range(60):
+        value = {"value": value}
+    (*_, part) = JsonDocument.of({"k" * 1000: value}).parts()
+    assert len(part.context) <= 2 * MAX_STEP + 1
+    assert context_of(JsonDocument.of({"k" * 1000: value}).leaves[-1]) == part.context
 
 
 def test_pointers_follow_rfc_6901_and_context_is_the_nearest_key() -> None:

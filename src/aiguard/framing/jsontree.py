@@ -27,9 +27,19 @@ MAX_STEP: Final = 200
 MAX_NUMBER: Final = 308
 """Digits of one number: no double is longer when it is written out."""
 
+GENERIC: Final = frozenset(
+    {
+        "actual", "content", "current", "data", "digits", "display", "formatted", "full", "latest", "no", "num", "number", "original", "plain",
+        "primary", "raw", "str", "string", "text", "val", "value", "values", "#text", "$t", "$value", "@value", "_", "_text", "_value",
+        "nummer", "numero", "número", "numéro", "wert", "valor", "valeur", "значение", "номер", "值", "号码", "값", "번호", "値", "番号",
+    }
+)  # fmt: skip
+"""Keys (in small letters) that say nothing of a value by themselves: it is what the key above them says, ``{"passport": {"number": …}}``."""
+
 Path = tuple[str | int, ...]
 """Where a value stands: object keys and array indexes from the root."""
 
+_LONGEST_GENERIC: Final = max(map(len, GENERIC))
 _OPENING: Final = ("{", "[")
 _TEXT, _NUMBER, _KEY = PartKind.TEXT, PartKind.NUMBER, PartKind.KEY
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]},]', re.DOTALL)
@@ -118,7 +128,7 @@ class JsonDocument:
         """Every string, key and number in document order.
 
         ``pointer`` is the RFC 6901 pointer of the value (of the member, for a key); ``context`` is the nearest key above
-        it. Pointers hold keys, which may be content: keep them out of logs.
+        it, behind the one above that where it is :data:`GENERIC`. Pointers hold keys, which may be content: keep them out of logs.
         """
         return [self.part(at) for at in range(len(self._leaves))]
 
@@ -225,7 +235,7 @@ class JsonDocument:
             texts.append(step)
             pointers.append(at)
             contexts.append(context)
-            glue, context = ":", step[:MAX_STEP]
+            glue, context = ":", _said(context, step)
         gaps.append(glue)
 
     def __repr__(self) -> str:
@@ -245,12 +255,25 @@ def _step(key: str) -> str:
 
 
 def context_of(leaf: Leaf) -> str:
-    """The nearest object key above the value (above the member, for a key), or ``""``."""
+    """The context of :meth:`JsonDocument.parts`: the nearest object key above the value (above the member, for a key), or ``""``."""
     path = leaf.path[:-1] if leaf.kind is PartKind.KEY else leaf.path
-    for step in reversed(path):
-        if isinstance(step, str):
-            return step[:MAX_STEP]
-    return ""
+    keys = [step for step in path if isinstance(step, str)]
+    first = len(keys) - 1
+    while first > 0 and _generic(keys[first]):
+        first -= 1
+    context = ""
+    for key in keys[max(first, 0) :]:
+        context = _said(context, key)
+    return context
+
+
+def _generic(key: str) -> bool:
+    return key.isdecimal() or (len(key) <= _LONGEST_GENERIC and key.lower() in GENERIC)
+
+
+def _said(above: str, key: str) -> str:
+    """What a key says of the value under it, ``above`` being what is said of its object."""
+    return f"{above[:MAX_STEP]} {key[:MAX_STEP]}" if above and _generic(key) else key[:MAX_STEP]
 
 
 def number_text(value: float) -> str:
