@@ -65,6 +65,21 @@ def test_blocked_types_are_named_and_spans_point_at_the_replacements() -> None:
     assert [result.text[start:end] for start, end in result.spans] == ["[REDACTED_EMAIL]"]
 
 
+def test_of_overlapping_blocked_types_each_is_named() -> None:
+    text = "abcdefgh"
+    findings = [at(text, "abcd", "A"), at(text, "cdef", "B"), at(text, "ef", "C")]
+    rules = {"A": Operator(name="block"), "B": Operator(name="block"), "C": Operator(name="mask")}
+    assert redact(text, findings, rules).blocked == ("A", "B")
+
+
+@pytest.mark.parametrize("type", ["2FA_CODE", "9", "A" * 40, "_".join("ABCDEFGHIJKLM"), "x-" * 60, "名前", "_"])
+def test_a_token_of_any_type_comes_back_and_is_known_in_the_input(type: str) -> None:
+    vault = Vault(SECRET)
+    token = vault.token(type, "value")
+    assert vault.restore(f"a {token} b").text == "a value b"
+    assert len(Vault(b"another sixteen.").literals(f"a {token} b")) == 1
+
+
 def test_a_rule_that_needs_what_is_not_there_says_so_without_the_value() -> None:
     text = "jane@example.com"
     for name in ("tokenize", "hash"):

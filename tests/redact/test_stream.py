@@ -12,7 +12,7 @@ from aiguard.detect import catalogue, default_detector
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.redact import Chain, Redactor, Restorer, Vault, redact
 from aiguard.scan import Engine, HeldTooLong, Recognizer, ScanFailed, segments
-from aiguard.scan.holding import IN_RUN
+from aiguard.scan.holding import IN_RUN, MAX_PLANS, plan_of
 from aiguard.scrubbing import StreamScrubber, scrub
 from aiguard.types import Finding, Operator
 
@@ -288,6 +288,17 @@ def test_a_pattern_that_cannot_be_taken_apart_makes_the_stream_wait_visibly(patt
     assert stream.buffered
     assert stream.feed("see abc x, 123 x ") == ""
     assert stream.finish() == redact("see abc x, 123 x ", engine.detect("see abc x, 123 x "), {}).text
+
+
+def test_engines_that_differ_in_nothing_that_streams_ask_share_what_was_worked_out() -> None:
+    names = [recognizer.name for recognizer in catalogue()]
+    engine = Engine([Recognizer(name=name, type="T", pattern=rf"\b{name}\b", base_score=0.6) for name in names[:80]])
+    plans = [plan_of(engine.tuned({name: 0.55}), ()) for name in names[:80]]
+    assert len({id(plan) for plan in plans}) == 1
+    assert plan_of(engine.tuned({names[0]: 0.7}), ()) is not plans[0]
+    for name in names[:80]:
+        plan_of(engine.tuned({name: 0.7}), ())
+    assert len(engine.plans) == MAX_PLANS
 
 
 def test_a_detector_that_needs_the_whole_text_makes_the_stream_wait_visibly() -> None:

@@ -81,12 +81,11 @@ def redact(
     pieces: list[str] = []
     spans: list[tuple[int, int]] = []
     done = length = 0
-    for start, end, type, operator, types in _unions(chosen):
+    for start, end, type, operator, types, stopped in _unions(chosen):
         replacement = _apply(operator, type, text[start:end], vault, pseudonym)
         for name in types:
             counts[name, operator.name] = counts.get((name, operator.name), 0) + 1
-        if operator.name == "block":
-            blocked.add(type)
+        blocked.update(stopped)
         pieces += (text[done:start], replacement)
         length += start - done
         if replacement:
@@ -99,8 +98,8 @@ def redact(
 
 def _unions(
     chosen: list[tuple[Finding, Operator]],
-) -> Iterable[tuple[int, int, str, Operator, list[str]]]:
-    """Runs of overlapping findings as ``(start, end, type, operator, types)``, the strictest and then longest naming it."""
+) -> Iterable[tuple[int, int, str, Operator, list[str], list[str]]]:
+    """Runs of overlapping findings as ``(start, end, type, operator, types, blocked types)``, the strictest and then longest naming it."""
     index = 0
     while index < len(chosen):
         start, end = chosen[index][0].start, chosen[index][0].end
@@ -121,7 +120,8 @@ def _unions(
             keep = min(pair[1].keep_last for pair in group if pair[1].name == "mask")
             operator = Operator(name="mask", keep_last=keep)
         types = [best.type] + [pair[0].type for pair in group if pair[0] is not best]
-        yield start, end, best.type, operator, types
+        blocked = [pair[0].type for pair in group if pair[1].name == "block"]
+        yield start, end, best.type, operator, types, blocked
         index = stop
 
 

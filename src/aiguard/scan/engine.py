@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from aiguard.errors import AIGuardError
 from aiguard.scan.compiled import Compiled
@@ -60,6 +60,8 @@ class Engine:
         self._types = frozenset(compiled.recognizer.type for compiled in self._compiled)
         self._names = frozenset(compiled.recognizer.name for compiled in self._compiled)
         self._resolve = Resolver(self.recognizers)
+        self.plans: dict[Hashable, Any] = {}
+        """What streams of it, and of those tuned from it, worked out (:mod:`aiguard.scan.holding`)."""
         if len(self._names) != len(self._compiled):
             raise RecognizerError("two recognizers have the same name; names are how findings say who found them")
         self._index()

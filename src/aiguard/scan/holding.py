@@ -6,9 +6,8 @@ It is worked out once for an engine, from the prefix closures of its patterns (:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from aiguard.scan.closure import Headed, Mentions, NotClosed, Tails, alphabet_within, closure, head
@@ -48,9 +47,33 @@ class Plan:
     """Whether the engine's own set of words knows those of all of ``worded``."""
 
 
-@lru_cache(maxsize=32)
+MAX_PLANS: Final = 64
+"""Plans that are kept of an engine and those tuned from it. Each takes as much as a second to work out, and some megabytes."""
+
+
 def plan_of(engine: Engine, also: tuple[str, ...]) -> Plan | None:
-    """None where a pattern cannot be taken apart, so that a stream must keep everything."""
+    """The plan of an engine, worked out once for all that differ in nothing that it depends on.
+
+    None where a pattern cannot be taken apart, so that a stream must keep everything.
+    """
+    key = also, tuple(_weighed(recognizer, engine.threshold_of(recognizer)) for recognizer in engine.recognizers)
+    plans: dict[Hashable, Plan | None] = engine.plans
+    if key in plans:
+        return plans[key]
+    plan = _worked_out(engine, also)
+    if len(plans) >= MAX_PLANS:
+        plans.pop(next(iter(plans)), None)
+    plans[key] = plan
+    return plan
+
+
+def _weighed(recognizer: Recognizer, threshold: float) -> tuple[bool, ...]:
+    """All that a plan asks of a threshold."""
+    scores = recognizer.base_score, recognizer.context_score, recognizer.alone_score
+    return tuple(score >= threshold for score in scores)
+
+
+def _worked_out(engine: Engine, also: tuple[str, ...]) -> Plan | None:
     patterns = [RUN_CLASS + "+", *also]
     lone: list[Recognizer] = []
     worded: list[tuple[Recognizer, Tails]] = []
