@@ -20,8 +20,11 @@ from aiguard.types import Finding, Operator
 RULES = {"*": Operator(name="replace")}
 
 escapes = st.sampled_from(
-    ["_", "\\", "\\n", "\\\\n", "\\u0040", "\\\\u0040", "\\u0031", "\\x34", '\\"', "\\u00", "\\x", "\n", "_\n"]
-)
+    [
+        "_", "\\", "\\n", "\\\\n", "\\u0040", "\\\\u0040", "\\u0031", "\\x34", '\\"', "\\u00", "\\x", "\n", "_\n",
+        "\\ud835\\udfd2", "\\uD835", "\\udfd2", "\\ud8", "\\u{40}", "\\u{", "\\u{110000}", "\\U00000040", "\\U0000",
+    ]
+)  # fmt: skip
 
 
 def spelled(text: str, at: int) -> str:
@@ -61,6 +64,22 @@ def test_any_chunking_gives_the_findings_of_the_whole_text(sample: Any, context:
     text, chunks = sample
     whole = shown(text, detect_text(default_detector(), text, context=context))
     assert streamed(PartScan(default_detector(), context=context), chunks) == whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"card \ud835\udfd2111111111111111",
+        r"jane\u{40}example.com",
+        r"jane\U00000040example.com",
+        r"\\ud835\\udfd2111111111111111",
+    ],
+)
+def test_an_escape_of_two_halves_in_braces_or_of_eight_figures_is_read(text: str) -> None:
+    found = detect_text(default_detector(), text)
+    assert [finding.type for finding in found] in (["CREDIT_CARD"], ["EMAIL_ADDRESS"])
+    for cut_at in range(len(text)):
+        assert streamed(PartScan(default_detector()), [text[:cut_at], text[cut_at:]]) == shown(text, found)
 
 
 @settings(max_examples=60)

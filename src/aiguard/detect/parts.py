@@ -19,8 +19,16 @@ from aiguard.types import Detector, Finding, Part, PartKind
 MAX_ESCAPE_DEPTH: Final = 3
 """Levels of escapes that are read: JSON in a JSON string in a JSON string."""
 
-ESCAPE: Final = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(["\'\\/bfnrt0]))')
-"""A backslash escape, as JSON and most languages write it."""
+ESCAPE: Final = re.compile(
+    r"\\(?:u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U(00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4})"
+    r"|u\{(0{0,6}[0-9A-Fa-f]{1,5}|0{0,4}10[0-9A-Fa-f]{4})\}|([\"'\\/bfnrt0]))"
+)
+"""A backslash escape, as JSON and most languages write it: two that are halves of one character are one."""
+
+OPEN_ESCAPE: Final = re.compile(
+    r"\\(?:u(?:[0-9A-Fa-f]{0,3}|[Dd][89ABab][0-9A-Fa-f]{2}(?:\\(?:u(?:[Dd](?:[C-Fc-f][0-9A-Fa-f]?)?)?)?)?|\{[0-9A-Fa-f]{0,11})|x[0-9A-Fa-f]?|U[0-9A-Fa-f]{0,7})?\Z"
+)
+"""At the end of a text, the beginning of what may become an escape, or more of one."""
 
 _ANSWERS: Final = frozenset({"choices", "content", "item", "output", "response"})
 """First steps of the pointers of what a model answered. Choices are alternatives, which nobody reads as one text."""
@@ -166,8 +174,10 @@ def _without_repeats(findings: list[Finding]) -> list[Finding]:
 
 def unescaped(match: re.Match[str]) -> str:
     """The character that an :data:`ESCAPE` stands for."""
-    code = match[1] or match[2]
-    return chr(int(code, 16)) if code else _PLAIN.get(match[3], match[3])
+    if match[1]:
+        return chr(0x10000 + ((int(match[1], 16) - 0xD800) << 10) + int(match[2], 16) - 0xDC00)
+    code = match[3] or match[4] or match[5] or match[6]
+    return chr(int(code, 16)) if code else _PLAIN.get(match[7], match[7])
 
 
 class _Unescaped:

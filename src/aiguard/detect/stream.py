@@ -8,19 +8,15 @@ anything reaches. A piece is settled when it is settled in every reading.
 from __future__ import annotations
 
 import copy
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from aiguard.detect.parts import ESCAPE, MAX_ESCAPE_DEPTH, detect_text, unescaped
+from aiguard.detect.parts import ESCAPE, MAX_ESCAPE_DEPTH, OPEN_ESCAPE, detect_text, unescaped
 from aiguard.scan.held import HeldText
 from aiguard.scan.incremental import MAX_HELD, HeldTooLong, IncrementalScan, Piece
 from aiguard.types import Detector, Finding
-
-_OPEN_ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{0,3}|x[0-9A-Fa-f]?)?\Z")
-"""The beginning of what may become an escape."""
 
 _KEPT_STEPS: Final = 256
 """Escapes whose places are kept at least before those that nothing needs any more are let go."""
@@ -271,12 +267,14 @@ class _Escapes:
         """After a copy: share nothing that changes."""
         self._views, self._originals = list(self._views), list(self._originals)
 
-    def feed(self, text: str) -> str:
-        """What can be read now."""
+    def feed(self, text: str, *, last: bool = False) -> str:
+        """What can be read now; of the ``last`` text, all."""
         text = self.open + text
         pieces: list[str] = []
         done = 0
         for match in ESCAPE.finditer(text):
+            if not last and match[3] and OPEN_ESCAPE.match(text, match.start()):
+                break  # its other half may follow
             pieces += (text[done : match.start()], unescaped(match))
             self.at += match.start() - done
             # The escape itself is one character; what follows is shifted by what the escape took more.
@@ -284,7 +282,7 @@ class _Escapes:
             self._originals += (self._original + match.start(), self._original + match.end())
             self.at += 1
             done = match.end()
-        opening = _OPEN_ESCAPE.search(text, done)
+        opening = None if last else OPEN_ESCAPE.search(text, done)
         end = len(text) if opening is None else opening.start()
         pieces.append(text[done:end])
         self.at += end - done
@@ -293,11 +291,8 @@ class _Escapes:
         return "".join(pieces)
 
     def finish(self) -> str:
-        """What turned out to be no escape."""
-        text, self.open = self.open, ""
-        self.at += len(text)
-        self._original += len(text)
-        return text
+        """What turned out to be no escape, or a half of one."""
+        return self.feed("", last=True)
 
     def original(self, position: int) -> int:
         """Where the character at ``position`` begins in the text before."""
