@@ -11,7 +11,7 @@ from tests.support import records as r
 from tests.support.postgres import new_postgres
 
 from aiguard.audit import append, outbox, tail
-from aiguard.audit.outbox import Drained, Outbox, drain, put, waiting
+from aiguard.audit.outbox import Drained, Outbox, damaged, drain, put, waiting
 from aiguard.audit.payload import PayloadRefused
 from aiguard.db import make_engine, upgrade, writing
 from aiguard.db.mapping import Sealing
@@ -83,6 +83,27 @@ def test_a_row_that_was_changed_exchanged_or_made_up_stays_and_the_others_pass_i
         put(connection, [r.event()], stranger)
     assert drain(engine, keyring) == Drained(events=3, refused=2)
     assert r.event_ids(engine) == [event.id for event in events[1:]]
+    assert waiting(engine) == 2
+
+
+def test_a_row_that_is_not_what_was_put_there_is_told_of_once_and_again_when_it_changes(engine, keyring, caplog):
+    events = [r.event() for _ in range(3)]
+    with writing(engine) as connection:
+        put(connection, events, keyring)
+    spoil = "UPDATE aiguard_audit_outbox SET sealed = :sealed WHERE event_id = :id"
+    change(engine, spoil, sealed=b"x" * 80, id=events[0].id)
+    change(engine, spoil, sealed=b"x" * 80, id=events[1].id)
+
+    def told():
+        drain(engine, keyring)
+        return [record.args[0] for record in caplog.records if "outbox" in record.getMessage()]
+
+    rows = damaged(engine, keyring)
+    assert len(rows) == 2
+    assert [told(), told(), told()] == [rows] * 3
+    change(engine, spoil, sealed=b"y" * 80, id=events[1].id)
+    assert told() == [*rows, rows[1]]
+    assert damaged(engine, keyring) == rows
     assert waiting(engine) == 2
 
 

@@ -296,6 +296,19 @@ def test_a_trigger_that_is_missing_is_told(log):
     assert "aiguard_audit_events" in " ".join(gap.detail for gap in report.gaps)
 
 
+def test_what_somebody_added_to_the_log_is_told(log):
+    with writing(log) as connection:
+        if log.dialect.name == "sqlite":
+            connection.execute(
+                text("CREATE TRIGGER quiet BEFORE INSERT ON aiguard_audit_tiles BEGIN SELECT RAISE(IGNORE); END")
+            )
+        else:
+            connection.execute(text("CREATE RULE quiet AS ON INSERT TO aiguard_audit_tiles DO INSTEAD NOTHING"))
+    report = check(log)
+    assert (report.status, [gap.check for gap in report.gaps]) == (Status.INCOMPLETE, ["trigger"])
+    assert "quiet on aiguard_audit_tiles" in report.gaps[0].detail
+
+
 def test_a_trigger_that_was_replaced_by_a_harmless_one_is_tampered_and_named(log):
     name = "aiguard_audit_payloads_no_delete" if log.dialect.name == "sqlite" else "aiguard_audit_payloads_rows"
     with writing(log) as connection:

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from tests.support import records as r
 
 from aiguard import audit, retention, store
+from aiguard.audit.outbox import put
 from aiguard.cli import main
-from aiguard.db import Writer, make_engine, upgrade
+from aiguard.db import Writer, make_engine, upgrade, writing
 from aiguard.store import MasterKeyRing, load_or_create_key_file
 from aiguard.types import new_id, utc_now
 
@@ -102,6 +103,29 @@ def test_a_trigger_that_was_replaced_or_taken_away_is_told_by_name_and_exit_code
         connection.exec_driver_sql(f"CREATE TRIGGER {name} BEFORE DELETE ON aiguard_holds BEGIN SELECT 1; END")
     assert f"the trigger {name}, which refuses changes, was replaced" in run("db", "check", code=3).output
     engine.dispose()
+
+
+def test_what_somebody_added_to_our_tables_is_told_by_db_check(state):
+    run("db", "upgrade")
+    engine = make_engine("sqlite:///.aiguard/aiguard.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER quiet BEFORE DELETE ON aiguard_artifacts BEGIN SELECT RAISE(IGNORE); END"
+        )
+    assert "the trigger quiet on aiguard_artifacts is not ours" in run("db", "check", code=4).output
+    engine.dispose()
+
+
+def test_db_check_tells_of_rows_in_the_outbox_that_are_not_what_was_put_there(filled):
+    keyring = MasterKeyRing(load_or_create_key_file(".aiguard/master.key"))
+    with writing(filled["engine"]) as connection:
+        put(connection, [r.event(), r.event()], keyring)
+    run("db", "check")
+    with writing(filled["engine"]) as connection:
+        connection.exec_driver_sql("UPDATE aiguard_audit_outbox SET sealed = x'00' WHERE id = 2")
+    told = run("db", "check", code=3).output
+    assert "1 rows of the audit outbox" in told
+    assert "stay there: 2" in told
 
 
 def test_tail_shows_the_newest_events_for_people_and_for_programs(filled):

@@ -131,3 +131,73 @@ def test_only_those_that_are_asked_for_are_looked_at(engine):
         run(engine, "ALTER TABLE aiguard_holds DISABLE TRIGGER ALL")
     assert look(engine).missing
     assert not look(engine, LOG)
+
+
+def added(engine, beginning=""):
+    return look(engine, beginning).added
+
+
+def test_a_trigger_that_somebody_added_to_a_table_of_ours_is_told(engine):
+    if engine.dialect.name == "sqlite":
+        run(engine, "CREATE TRIGGER quiet BEFORE INSERT ON AIGUARD_holds BEGIN SELECT RAISE(IGNORE); END")
+    else:
+        nothing = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+        run(
+            engine,
+            nothing,
+            "CREATE TRIGGER quiet BEFORE INSERT ON aiguard_holds FOR EACH ROW EXECUTE FUNCTION nothing()",
+        )
+    assert look(engine) == Faults(missing=(), altered=(), added=("the trigger quiet on aiguard_holds",))
+    assert not look(engine, LOG)
+
+
+def test_one_of_the_name_of_ours_on_another_table_of_ours_is_told(backend, request):
+    engine = postgresql(backend, request)
+    nothing = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+    name = "aiguard_holds_rows"
+    run(
+        engine,
+        nothing,
+        f"CREATE TRIGGER {name} BEFORE DELETE ON aiguard_artifacts FOR EACH ROW EXECUTE FUNCTION nothing()",
+        f"ALTER TABLE aiguard_artifacts ENABLE ALWAYS TRIGGER {name}",
+    )
+    assert look(engine) == Faults(missing=(), altered=(), added=(f"the trigger {name} on aiguard_artifacts",))
+    run(engine, f"DROP TRIGGER {name} ON aiguard_holds")
+    assert look(engine).missing == (name,)
+
+
+@pytest.mark.parametrize("state", ["DISABLE", "ENABLE", "ENABLE REPLICA", "ENABLE ALWAYS"])
+def test_one_that_was_added_is_told_whenever_it_fires(backend, request, state):
+    engine = postgresql(backend, request)
+    nothing = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+    made = f"CREATE TRIGGER quiet BEFORE INSERT ON {_EVENTS} FOR EACH ROW EXECUTE FUNCTION nothing()"
+    run(engine, nothing, made, f"ALTER TABLE {_EVENTS} {state} TRIGGER quiet")
+    assert added(engine, LOG) == (f"the trigger quiet on {_EVENTS}",)
+
+
+def test_a_rule_and_row_security_on_a_table_of_ours_are_told(backend, request):
+    engine = postgresql(backend, request)
+    run(
+        engine,
+        "CREATE RULE keeps AS ON DELETE TO aiguard_artifacts DO INSTEAD NOTHING",
+        "ALTER TABLE aiguard_holds ENABLE ROW LEVEL SECURITY",
+    )
+    assert look(engine) == Faults(
+        missing=(), altered=(), added=("row security on aiguard_holds", "the rule keeps on aiguard_artifacts")
+    )
+    assert not look(engine, LOG)
+    run(engine, f"CREATE RULE keeps AS ON INSERT TO {_EVENTS} DO INSTEAD NOTHING")
+    assert added(engine, LOG) == (f"the rule keeps on {_EVENTS}",)
+
+
+def test_what_an_application_has_on_its_own_tables_is_its_own(engine):
+    run(engine, "CREATE TABLE notes (id integer)")
+    if engine.dialect.name == "sqlite":
+        run(engine, "CREATE TRIGGER quiet BEFORE INSERT ON notes BEGIN SELECT RAISE(IGNORE); END")
+    else:
+        run(
+            engine,
+            "CREATE VIEW aiguard_report AS SELECT 1",
+            "CREATE RULE keeps AS ON DELETE TO notes DO INSTEAD NOTHING",
+        )
+    assert not look(engine)

@@ -11,6 +11,7 @@ not missed; that is what the log, and not the outbox, is for.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
@@ -68,6 +69,10 @@ class AuditOutbox(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+MAX_TOLD: Final = 10_000
+"""Rows that a process remembers to have told of."""
+
+_told: set[bytes] = set()
 _PEOPLE: Final = ("actor", "subject")
 _OUTBOX: Final = cast("Table", AuditOutbox.__table__)
 
@@ -145,6 +150,22 @@ def drain(engine: Engine, keyring: KeyRing, *, patience: float = PATIENCE) -> Dr
     return done
 
 
+def damaged(engine: Engine, keyring: KeyRing) -> list[int]:
+    """The numbers of the rows in the outbox that a drain leaves there, since they do not open or are not what was put there."""
+    found, after = list[int](), 0
+    try:
+        while True:
+            with reading(engine) as connection:
+                query = select(_OUTBOX).where(_OUTBOX.c.id > after).order_by(_OUTBOX.c.id).limit(PAGE)
+                page = connection.execute(query).all()
+            found += [int(row.id) for row in page if _opened(row.event_id, bytes(row.sealed), keyring) is None]
+            if len(page) < PAGE:
+                return found
+            after = int(page[-1].id)
+    except SQLAlchemyError as error:
+        raise as_store_error(error, "read") from None
+
+
 def waiting(engine: Engine) -> int:
     """How many events are in the outbox."""
     try:
@@ -162,7 +183,7 @@ def _move(
     for row in page:
         record = _opened(row.event_id, bytes(row.sealed), keyring)
         if record is None:
-            logger.critical("row %d of the audit outbox is not what was put there; it was left as it is", row.id)
+            _tell(row)
         else:
             records[row.event_id] = record
     # Before the transaction: a person's new key is written to the key store, which may be the same SQLite file.
@@ -185,6 +206,20 @@ def _move(
         repeated=before.repeated + repeated,
     )
     return done, [row for row in page if row.event_id in seen and row.event_id not in taken]
+
+
+def _tell(row: Any) -> None:
+    """Say once in a process that a row is left where it is; every turn of every drain meets it again."""
+    mark = hashlib.sha256(f"{row.event_id}\n".encode() + bytes(row.sealed)).digest()
+    if mark in _told:
+        return
+    if len(_told) >= MAX_TOLD:
+        _told.clear()
+    _told.add(mark)
+    logger.critical(
+        "row %d of the audit outbox does not open, or is not what was put there; it is left as it is, and `aiguard db check` tells of it",
+        row.id,
+    )
 
 
 def _moved(

@@ -315,6 +315,10 @@ def _triggers(connection: Connection, report: Report) -> None:
         report.wrong(
             "trigger", f"the trigger {name}, which refuses changes, was replaced: it is not what the migrations make"
         )
+    for what in found.added:
+        report.lacks(
+            "trigger", f"{what} is not what the migrations make: it may keep rows from being written, or hide them"
+        )
 
 
 def _timeliness(

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from aiguard.store import KeyStore, SubjectKeyRing
 
 
+SHOWN = 20
+"""Numbers of rows that are printed."""
+
+
 @contextmanager
 def evidence(*, any_keys: bool = False, own_store: bool = True) -> Iterator[tuple[Engine, SubjectKeyRing]]:
     """The database that settings name, at the right revision, and the keys that open it (:func:`aiguard.runtime.open_evidence`)."""
@@ -74,22 +78,23 @@ def upgrade() -> None:
 def check() -> None:
     """Exit with 0 when the database is at the revision that this version needs, its triggers are in place and its key store is at hand.
 
-    Else say what to do: 3 means that a trigger was replaced, 4 that one is missing, 1 anything else.
+    Else say what to do: 3 means that a trigger was replaced, or a row of the outbox, 4 that a trigger is missing, or that somebody added one, 1 anything else.
     """
     from aiguard.store.belonging import require_own_store
 
     with _opened(create=False) as (engine, key_store):
         db.check(engine)
-        _require_triggers(engine)
+        _require_triggers(engine, key_store)
         require_own_store(engine, key_store)
         key_store.check()
+        _require_outbox(engine)
         if warning := current_settings().network_warning:
             err(f"warning: {warning}")
         out("the database is at the revision that this version needs")
 
 
-def _require_triggers(engine: Engine) -> None:
-    from aiguard.db.triggers import faults
+def _require_triggers(engine: Engine, key_store: KeyStore) -> None:
+    from aiguard.db.triggers import added, faults
 
     with db.reading(engine) as connection:
         found = faults(connection)
@@ -98,8 +103,34 @@ def _require_triggers(engine: Engine) -> None:
         for name in found.altered
     ]
     lines += [f"the trigger {name}, which refuses changes, is not there or not in force" for name in found.missing]
+    lines += [
+        f"{what} is not ours: it may keep rows from being written or deleted, or hide them" for what in found.added
+    ]
+    if key_store.apart:
+        with db.reading(key_store.engine) as connection:
+            lines += [
+                f"{what} of the key store is not ours: it may keep keys from being destroyed"
+                for what in added(connection)
+            ]
     if lines:
         fail("\n".join(lines), code=TAMPERED if found.altered else INCOMPLETE)
+
+
+def _require_outbox(engine: Engine) -> None:
+    """Have what waits in the outbox be what was put there, as far as the master keys at hand can tell."""
+    from aiguard.audit.outbox import damaged, waiting
+    from aiguard.store.keysource import master_keys
+
+    settings = current_settings()
+    if not settings.has_keys or not waiting(engine):
+        return
+    rows = damaged(engine, master_keys(settings))
+    if rows:
+        fail(
+            f"{len(rows)} rows of the audit outbox do not open, or are not what was put there, and stay there: {', '.join(map(str, rows[:SHOWN]))}{', …' if len(rows) > SHOWN else ''}\n"
+            "if a master key is missing, add it (`aiguard keys list`); else keep the rows as evidence, and see `aiguard audit verify`",
+            code=TAMPERED,
+        )
 
 
 @database.command()

@@ -2,7 +2,9 @@
 
 A trigger of the right name that does nothing is worth nothing, so what it does is compared: on SQLite the statement that made it, on PostgreSQL when it
 fires, for what, and the body, language and settings of its function. Blanks count for nothing, and neither does the schema's name.
-Triggers that somebody added are left alone: none of them lets anything through that another refuses.
+
+What somebody added to our tables is told as well. It lets nothing through that another trigger refuses, but it may keep a row from being
+written, or from being deleted, without a word: triggers, and on PostgreSQL rules and row security.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from aiguard.db.base import PREFIX
+
 LOG: Final = "aiguard_audit_"
 """What the names of the audit log's tables begin with."""
 
 _BLANKS: Final = re.compile(r"\s+")
-_SQLITE: Final = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+_SQLITE: Final = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
 _POSTGRESQL: Final = """
 SELECT t.tgname, t.tgenabled::text, c.relname, t.tgtype, t.tgqual IS NULL, t.tgattr::text, encode(t.tgargs, 'hex'),
   p.proname, p.pronamespace = c.relnamespace, l.lanname, p.prosecdef, p.prosrc, coalesce(array_to_string(p.proconfig, '; '), ''),
@@ -28,6 +32,12 @@ SELECT t.tgname, t.tgenabled::text, c.relname, t.tgtype, t.tgqual IS NULL, t.tga
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
 WHERE NOT t.tgisinternal AND pg_table_is_visible(t.tgrelid)
+"""
+_RULES: Final = """
+SELECT 'the rule ' || r.rulename, c.relname FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+WHERE r.rulename <> '_RETURN' AND pg_table_is_visible(c.oid)
+UNION ALL
+SELECT 'row security', c.relname FROM pg_class c WHERE c.relrowsecurity AND pg_table_is_visible(c.oid)
 """
 _PLACE: Final = re.compile(r"(?<=search_path=)[^;]+(?=, pg_temp)")
 
@@ -42,26 +52,66 @@ class Faults:
     altered: tuple[str, ...]
     """There, and not what the migrations make."""
 
+    added: tuple[str, ...] = ()
+    """What migrations do not make, with its table: ``the trigger … on …``, ``the rule …``, ``row security …``."""
+
     def __bool__(self) -> bool:
-        return bool(self.missing or self.altered)
+        return bool(self.missing or self.altered or self.added)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trigger:
+    name: str
+    table: str
+    digest: str
+    """Of what it does."""
+    in_force: bool = True
+    """Whether it fires in every session."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether its name is that of its table: on PostgreSQL each table has names of its own."""
+        return self.name.startswith(f"{self.table}_")
 
 
 def faults(connection: Connection, beginning: str = "") -> Faults:
-    """What is wrong with the triggers of a database that is at the code's revision, of those whose names begin so."""
-    there = found(connection)
-    wanted = {name: value for name, value in TRIGGERS[connection.dialect.name].items() if name.startswith(beginning)}
+    """What is wrong with the triggers of a database that is at the code's revision, of those whose names, or tables' names, begin so."""
+    known = TRIGGERS[connection.dialect.name]
+    there = {each.name: each.digest for each in _all(connection) if each.in_force and each.name in known and each.ours}
+    wanted = {name: value for name, value in known.items() if name.startswith(beginning)}
     return Faults(
         missing=tuple(sorted(name for name in wanted if name not in there)),
         altered=tuple(sorted(name for name, value in wanted.items() if there.get(name, value) != value)),
+        added=added(connection, beginning or PREFIX),
     )
+
+
+def added(connection: Connection, beginning: str = PREFIX) -> tuple[str, ...]:
+    """What migrations do not make, on tables whose names begin so: whatever it does, whenever it fires."""
+    known = TRIGGERS[connection.dialect.name]
+    told = [
+        (f"the trigger {each.name}", each.table) for each in _all(connection) if not (each.name in known and each.ours)
+    ]
+    if connection.dialect.name == "postgresql":
+        told += [(str(what), str(table)) for what, table in connection.execute(text(_RULES))]
+    return tuple(sorted(f"{what} on {table}" for what, table in told if table.startswith(beginning)))
 
 
 def found(connection: Connection) -> dict[str, str]:
     """The triggers in force, with a digest of what each does."""
+    return {each.name: each.digest for each in _all(connection) if each.in_force}
+
+
+def _all(connection: Connection) -> list[_Trigger]:
     if connection.dialect.name == "sqlite":
-        return {str(name): _digest(str(sql)) for name, sql in connection.execute(text(_SQLITE))}
-    rows = connection.execute(text(_POSTGRESQL)).all()
-    return {str(row[0]): _digest(_told(row[2:])) for row in rows if row[1] == "A"}
+        return [
+            _Trigger(name=str(name), table=str(table).lower(), digest=_digest(str(sql)))
+            for name, table, sql in connection.execute(text(_SQLITE))
+        ]
+    return [
+        _Trigger(name=str(row[0]), table=str(row[2]), digest=_digest(_told(row[2:])), in_force=row[1] == "A")
+        for row in connection.execute(text(_POSTGRESQL)).all()
+    ]
 
 
 def _told(row: tuple[object, ...]) -> str:
