@@ -13,12 +13,14 @@ from tests.support import records as r
 
 from aiguard import retention, store
 from aiguard.audit import tail
+from aiguard.audit.read import counts
 from aiguard.db import make_engine, writing
 from aiguard.policy import parse_policy
 from aiguard.retention import ledger
 from aiguard.retention.duties import Interrupted, figures, prometheus, run_due
 from aiguard.retention.ledger import LEASE, MAX_ATTEMPTS, LeaseLost
 from aiguard.retention.pace import GAITS
+from aiguard.retention.planning import plan
 from aiguard.retention.pruning import _said
 from aiguard.retention.recompute import recompute
 from aiguard.retention.ticker import Ticker
@@ -201,6 +203,30 @@ def test_a_row_that_cannot_be_opened_keeps_its_time(engine, writer, people):
     done = recompute(engine, people, policy("7d"), now=r.NOW)
     assert (done.changed, done.unreadable) == (1, 1)
     assert store.kept(engine, decision_id=record.decision_id)[0].expires_at == record.expires_at
+
+
+def test_a_row_whose_master_key_is_not_at_hand_is_told_of_and_gets_its_time_when_the_key_is_back(
+    engine, writer, people, caplog
+):
+    rules, shorter = policy(), policy("7d")
+    records = [r.artifact(subject="", actor="", retention_hash=rules.retention_hash) for _ in range(2)]
+    writer.commit(records).result(5)
+    other = MasterKeyRing([b"other" * 6 + b"!!"])
+    without = SubjectKeyRing(other, other, people.store)
+
+    def told(done):
+        return done.changed, done.unreadable, done.destroyed, done.fresh
+
+    assert told(recompute(engine, without, shorter, now=r.NOW)) == (0, 2, 0, 2)
+    assert "2 kept contents do not open" in caplog.text
+    assert counts(engine)["retention.recomputed"] == 1
+    assert told(recompute(engine, without, shorter, now=r.NOW)) == (0, 2, 0, 0)
+    assert counts(engine)["retention.recomputed"] == 1
+    assert plan(engine, records[0].expires_at, rules=shorter.retention_hash).expired == 2
+    assert told(recompute(engine, people, shorter, now=r.NOW)) == (2, 0, 0, 0)
+    for record in records:
+        (found,) = store.artifacts(engine, people, decision_id=record.decision_id)
+        assert (found.content, found.expires_at) == (record.content, record.created_at + timedelta(days=7))
 
 
 def test_what_old_events_say_goes_where_policy_has_a_rule_for_it(engine, writer, people):

@@ -175,7 +175,13 @@ def _recompute(
     engine: Engine, keyring: SubjectKeyRing, policy: Policy, now: datetime, beat: Callable[[int], None]
 ) -> Mapping[str, Any]:
     done = recompute(engine, keyring, policy, now=now, progress=beat)
-    return {"run_id": done.run_id, "changed": done.changed, "uncovered": done.uncovered, "unreadable": done.unreadable}
+    return {
+        "run_id": done.run_id,
+        "changed": done.changed,
+        "uncovered": done.uncovered,
+        "unreadable": done.unreadable,
+        "destroyed": done.destroyed,
+    }
 
 
 def _prune(

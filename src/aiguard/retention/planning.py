@@ -95,7 +95,17 @@ def under(rules: str | None, dialect: str) -> tuple[ColumnElement[bool], ...]:
     hash: ColumnElement[str] = _ARTIFACTS.c.retention_hash
     if dialect == "sqlite":  # with a plus it takes the index of times, as it should: nearly all rows have one hash
         hash = UnaryExpression(hash, operator=operators.custom_op("+"), type_=hash.type)
-    return (hash.in_(["", rules]),)
+    return (hash.in_(_counting(rules)),)
+
+
+def unopened(rules: str) -> str:
+    """What a row bears in place of the hash of the rules in force while it does not open: its time is the old one."""
+    return f"?{rules}"
+
+
+def _counting(rules: str) -> list[str]:
+    """The hashes of rows whose times count under these rules."""
+    return ["", rules, unopened(rules)]
 
 
 def plan(engine: Engine, now: datetime, *, rules: str | None = None, exact: bool = True) -> Plan:
@@ -130,7 +140,7 @@ def plan(engine: Engine, now: datetime, *, rules: str | None = None, exact: bool
             other = 0
             if rules is not None:
                 stale = select(func.count()).select_from(_ARTIFACTS).where(*due(connection, now, None))
-                other = connection.execute(stale.where(c.retention_hash.not_in(["", rules]))).scalar_one()
+                other = connection.execute(stale.where(c.retention_hash.not_in(_counting(rules)))).scalar_one()
             ids = ""
             if exact:
                 hashed = hashlib.sha256()

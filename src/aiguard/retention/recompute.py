@@ -2,14 +2,16 @@
 
 A row remembers the hash of the rules that gave its expiry. Rows of another hash get the expiry, basis, owner and mechanism of the
 rule that fits them now, counted from their creation, and are sealed anew, because their ciphertext is bound to those. A row that
-no rule covers any more, or that cannot be opened, keeps its expiry, and is counted; its hash says that it was looked at. Until a row
-was looked at, a run of the retention job leaves it.
+no rule covers any more, or whose key was destroyed, keeps its expiry, and is counted; its hash says that it was looked at. One that does
+not open for another reason, such as a master key that is not at hand, keeps its expiry, too, and is told of and tried again by every run. Until
+a row was looked at, a run of the retention job leaves it.
 
 Nothing is deleted here. What a shorter rule has made due is in the next plan, under the same limits as anything else.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,12 +27,15 @@ from aiguard.db.mapping import Sealing
 from aiguard.errors import AIGuardError, IntegrityError
 from aiguard.policy import Policy
 from aiguard.retention.holds import latch
+from aiguard.retention.planning import unopened
 from aiguard.retention.shredding import missing
 from aiguard.retention.tables import ERASURES
 from aiguard.retention.turns import Turns
 from aiguard.store import DataKey, KeyDestroyed, SubjectKeyRing
 from aiguard.store.tables import Artifact, artifact_aad
 from aiguard.types import AuditRecord, KeyRing, Sensitivity, hour_key, new_id
+
+logger = logging.getLogger("aiguard")
 
 BATCH: Final = 200
 """Rows of one transaction."""
@@ -47,12 +52,18 @@ _CHANGE: Final = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recomputed:
-    """What a run changed. ``uncovered`` rows have no rule, ``unreadable`` ones do not open; both kept their expiry."""
+    """What a run changed. ``uncovered`` rows have no rule, ``unreadable`` ones do not open; both kept their expiry.
+
+    Of the unreadable ones ``destroyed`` open for nobody, since their key was destroyed. The others are tried again.
+    """
 
     run_id: str
     changed: int
     uncovered: int
     unreadable: int
+    destroyed: int = 0
+    fresh: int = 0
+    """Those that no run has met before."""
 
 
 class KeysElsewhere(AIGuardError):
@@ -77,7 +88,7 @@ def recompute(
         KeysElsewhere: the key store at hand is another one.
     """
     run_id, after = new_id("rcp"), ""
-    changed = uncovered = unreadable = 0
+    changed = uncovered = unreadable = destroyed = fresh = 0
     tenants = {
         keyring.pseudonym("tenant", rule.tenant): rule.tenant for rule in policy.retention_overrides if rule.tenant
     }
@@ -89,16 +100,30 @@ def recompute(
             changed, uncovered, unreadable = (
                 changed + step.changed, uncovered + step.uncovered, unreadable + step.unreadable,
             )  # fmt: skip
+            destroyed, fresh = destroyed + step.destroyed, fresh + step.fresh
             after = rows[-1]["id"]
             if progress is not None:
                 progress(len(rows))
             turns.rest()
-        if changed:
+        if changed or fresh:
             with writing(engine) as connection:
                 _tell(connection, keyring, policy, run_id, now, changed, uncovered, unreadable)
     except SQLAlchemyError as error:
         raise as_store_error(error) from None
-    return Recomputed(run_id=run_id, changed=changed, uncovered=uncovered, unreadable=unreadable)
+    if unreadable > destroyed:
+        logger.warning(
+            "%d kept contents do not open with the keys at hand, so they keep the times that older rules gave them; every run tries again, "
+            "and `aiguard keys list` says which master keys are missing",
+            unreadable - destroyed,
+        )
+    return Recomputed(
+        run_id=run_id,
+        changed=changed,
+        uncovered=uncovered,
+        unreadable=unreadable,
+        destroyed=destroyed,
+        fresh=fresh,
+    )
 
 
 def _others(engine: Engine, hash: str) -> list[str]:
@@ -133,8 +158,8 @@ def _step(
         terms = {row["id"]: _terms(policy, row, tenants) for row in rows}
         hours = _hours(keyring, [each for each in terms.values() if each is not None])
         changes: list[dict[str, Any]] = []
-        unreadable: list[str] = []
-        gone = 0
+        destroyed: list[str] = []
+        closed: list[Mapping[str, Any]] = []
         for row in rows:
             new = terms[row["id"]]
             if new is None:
@@ -143,18 +168,22 @@ def _step(
             try:
                 content = _resealed(keyring, row, {**row, **new}, hour)
             except IntegrityError as error:
-                unreadable.append(row["id"])
-                gone += isinstance(error, KeyDestroyed)
+                if isinstance(error, KeyDestroyed):
+                    destroyed.append(row["id"])
+                else:
+                    closed.append(row)
                 continue
             changes.append(
                 {"row_id": row["id"], "new_content": content, **{f"new_{name}": value for name, value in new.items()}}
             )
-        if gone and not changes and not _erasing(engine):
+        if destroyed and not changes and not _erasing(engine):
             raise KeysElsewhere(
-                f"The key store holds none of the keys of the {gone} rows looked at, and nobody is being erased: does AIGUARD_KEY_STORE_URL "
+                f"The key store holds none of the keys of the {len(destroyed)} rows looked at, and nobody is being erased: does AIGUARD_KEY_STORE_URL "
                 "name the application's key store here? Nothing was changed."
             )
-        seen = [*unreadable, *(id for id, new in terms.items() if new is None)]
+        uncovered = [id for id, new in terms.items() if new is None]
+        later = unopened(policy.retention_hash)
+        fresh = [row["id"] for row in closed if row["retention_hash"] != later]
         with turns.turn() as turn:
             connection = turn.connection
             latch(connection, alone=False)
@@ -163,12 +192,18 @@ def _step(
                 continue
             if changes:
                 connection.execute(_CHANGE, changes)
-            if seen:
-                looked_at = update(_ARTIFACTS).where(_ARTIFACTS.c.id.in_(seen))
-                connection.execute(looked_at.values(retention_hash=policy.retention_hash))
+            for ids, hash in (([*destroyed, *uncovered], policy.retention_hash), (fresh, later)):
+                if ids:
+                    connection.execute(update(_ARTIFACTS).where(_ARTIFACTS.c.id.in_(ids)).values(retention_hash=hash))
             turn.did(len(rows))
-        uncovered = len(seen) - len(unreadable)
-        return Recomputed(run_id="", changed=len(changes), uncovered=uncovered, unreadable=len(unreadable))
+        return Recomputed(
+            run_id="",
+            changed=len(changes),
+            uncovered=len(uncovered),
+            unreadable=len(destroyed) + len(closed),
+            destroyed=len(destroyed),
+            fresh=len(fresh) + len(destroyed),
+        )
 
 
 def _erasing(engine: Engine) -> bool:
