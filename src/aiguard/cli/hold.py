@@ -12,7 +12,7 @@ import click
 from aiguard import retention
 from aiguard.cli.database import evidence, log
 from aiguard.cli.output import err, out
-from aiguard.cli.people import account, moment, person_id
+from aiguard.cli.people import account, moment, moment_if_given, person_id
 from aiguard.retention import HoldScope, PlacedHold
 from aiguard.types import utc_now
 
@@ -56,10 +56,6 @@ def place(
 ) -> None:
     """Put what is kept, and what will be kept, under a hold. What is said has to fit together; it is in force at once."""
     now = utc_now()
-
-    def day(text: str | None, name: str) -> datetime | None:
-        return None if text is None else moment(text, now, name)
-
     with evidence() as (engine, keyring):
         names = {} if subject is None else dict(retention.meet_person(keyring, person_id(subject), tenant=tenant).names)
         scope = HoldScope(
@@ -69,8 +65,8 @@ def place(
             feature=feature or "",
             data_class=data_class or "",
             decision_id=decision or "",
-            created_from=day(created_from, "--from"),
-            created_until=day(created_until, "--until"),
+            created_from=moment_if_given(created_from, now, "--from"),
+            created_until=moment_if_given(created_until, now, "--until"),
         )
         placed = retention.place(
             engine,

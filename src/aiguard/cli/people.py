@@ -24,8 +24,8 @@ def account() -> str:
         return f"os:{getattr(os, 'getuid', lambda: 'unknown')()}"
 
 
-def moment(text: str, now: datetime, name: str) -> datetime:
-    """``30d`` from ``now``, or a date or time as ISO 8601 writes it."""
+def moment(text: str, now: datetime, name: str, *, error: type[Exception] = click.UsageError) -> datetime:
+    """``30d`` from ``now``, or a date or time as ISO 8601 writes it; else ``error``, about the option ``name``."""
     try:
         return now + parse_duration(text)
     except (ValueError, OverflowError):
@@ -33,9 +33,16 @@ def moment(text: str, now: datetime, name: str) -> datetime:
     try:
         return parse_moment(date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text))
     except ValueError:
-        raise click.UsageError(
+        raise error(
             f"{name} is neither a duration (30d, 12h, 2w) nor a date (2027-01-31, 2027-01-31T12:00:00Z)"
         ) from None
+
+
+def moment_if_given(
+    text: str | None, now: datetime, name: str, *, error: type[Exception] = click.UsageError
+) -> datetime | None:
+    """:func:`moment` of an option that need not be there."""
+    return None if text is None else moment(text, now, name, error=error)
 
 
 def person_id(given: str) -> str:

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -18,12 +18,12 @@ import click
 from aiguard.cli.context import current_settings
 from aiguard.cli.database import evidence
 from aiguard.cli.output import err, out
-from aiguard.cli.people import account
+from aiguard.cli.people import account, moment_if_given
 from aiguard.credentials import DEFAULT_OVERLAP, Credentials, Issued
 from aiguard.errors import CredentialError
 from aiguard.identity.tokens import ServiceToken
 from aiguard.policy import load_policy
-from aiguard.policy.values import did_you_mean, parse_duration, parse_moment
+from aiguard.policy.values import did_you_mean, parse_duration
 from aiguard.types import utc_now
 
 
@@ -34,22 +34,6 @@ def _credentials() -> Iterator[Credentials]:
     policy = load_policy(current_settings().policy_path, known_types())
     with evidence() as (engine, keyring):
         yield Credentials(engine=engine, keyring=keyring, policy=policy, operator=account())
-
-
-def _moment(now: datetime, text: str | None, name: str) -> datetime | None:
-    """``30d`` from ``now``, or a date or time as ISO 8601 writes it."""
-    if text is None:
-        return None
-    try:
-        return now + parse_duration(text)
-    except OverflowError:
-        pass
-    except ValueError:
-        try:
-            return parse_moment(date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text))
-        except ValueError:
-            pass
-    raise CredentialError(f"{name} is neither a duration (30d, 12h, 2w) nor a date (2027-01-31, 2027-01-31T12:00:00Z).")
 
 
 @click.group()
@@ -80,8 +64,8 @@ def create(
             service=service,
             scopes=scopes,
             tenant=tenant,
-            expires_at=_moment(now, expires, "--expires"),
-            not_before=_moment(now, not_before, "--not-before"),
+            expires_at=moment_if_given(expires, now, "--expires", error=CredentialError),
+            not_before=moment_if_given(not_before, now, "--not-before", error=CredentialError),
             now=now,
         )
         in_policy = {feature.scope for feature in credentials.policy.features.values()}
@@ -112,7 +96,9 @@ def rotate(*, id: str | None, service: str | None, overlap: str | None, expires:
         raise CredentialError("--overlap is a duration (24h, 2d), or 0.") from None
     with _credentials() as credentials:
         id = _the_one(credentials, id, service, now)
-        issued = credentials.rotate(id, overlap=over, expires_at=_moment(now, expires, "--expires"), now=now)
+        issued = credentials.rotate(
+            id, overlap=over, expires_at=moment_if_given(expires, now, "--expires", error=CredentialError), now=now
+        )
     _show(issued, as_data=as_data)
 
 
