@@ -124,6 +124,9 @@ def open_guard(
         ticker = ticker_of(settings, engine, keys, policy, clock=clock)
         if ticker is not None:
             ending.callback(ticker.close)
+        counters = open_counters(settings, policy)
+        if isinstance(counters, RedisCounters):
+            ending.callback(counters.close)
         options: dict[str, Any] = {} if count_tokens is None else {"count_tokens": count_tokens}
         guard = Guard(
             policy=policy,
@@ -137,7 +140,7 @@ def open_guard(
             clock=clock,
             on_close=ending.close,
             tokens=tables.TokenTable(engine, keys),
-            counters=open_counters(settings, policy),
+            counters=counters,
             record_within=outbox.put,
             store=Kept(
                 vaults=store.VaultTable(engine, keys, clock=clock),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support.redis import RedisServer
 
-from aiguard import Settings, logs, open_guard
+from aiguard import Actor, Settings, logs, open_guard
 from aiguard.audit.read import counts
 from aiguard.db import make_engine
 from aiguard.detect.lists import hashed
@@ -71,6 +74,24 @@ def test_what_was_opened_is_closed_with_the_guard(tmp_path: Path) -> None:
     guard.close()
     assert running() == set()
     assert logs.installed() is protected
+
+
+def test_connections_to_redis_are_let_go_with_the_guard(
+    tmp_path: Path, redis_server: RedisServer, redis_url: str
+) -> None:
+    def connections() -> int:
+        return int(redis_server.client().info("clients")["connected_clients"])
+
+    before = connections()
+    policy = POLICY.replace('scope = "support:digest"', 'scope = "support:digest"\nrate = "5/minute"')
+    guard = open_guard(replace(settings_in(tmp_path, policy), redis_url=redis_url))
+    with guard.acting_as(Actor(id="mira", scopes=frozenset({"support:digest"})), scope="support:digest"):
+        assert connections() > before
+    guard.close()
+    deadline = time.monotonic() + 5
+    while connections() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert connections() == before
 
 
 OWN = f"""

@@ -162,6 +162,10 @@ class RedisCounters:
         self._window = MovingWindowRateLimiter(self._storage)
         self._item: Callable[..., Any] = RateLimitItemPerSecond
 
+    def close(self) -> None:
+        """Let the connections go; a use that is counted afterwards makes one anew."""
+        self._storage.storage.connection_pool.disconnect()
+
     def answers(self) -> bool:
         """Whether Redis is there."""
         return bool(self._storage.check())
