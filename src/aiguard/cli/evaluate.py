@@ -12,7 +12,7 @@ from rich.table import Table
 
 from aiguard import detect
 from aiguard.cli.output import console, out
-from aiguard.detect.catalogue import assignments, configured
+from aiguard.detect.catalogue import assignments, configured, told
 from aiguard.evals import Scores, Tally, read_rows
 
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
@@ -43,7 +43,9 @@ def secrets(files: Sequence[Path], *, as_data: bool) -> None:
 def scores_of(kind: Literal["pii", "secrets"]) -> Scores:
     """How rows of that kind are scored."""
     if kind == "secrets":
-        general = frozenset(each.name for each in (*assignments.RECOGNIZERS, *configured.RECOGNIZERS))
+        general = frozenset(
+            each.name for each in (*assignments.RECOGNIZERS, *configured.RECOGNIZERS, *told.RECOGNIZERS)
+        )
         return Scores(counted={"SECRET"}, rules=True, general=general)
     detector = detect.default_detector()
     models = {kind.type for kind in detect.known_types().values() if kind.family == "ner"}

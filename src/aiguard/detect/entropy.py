@@ -12,8 +12,8 @@ from aiguard.scan.patterns import compile_pattern
 
 # On RE2, since a hostile text may ask again at every character.
 _PLACEHOLDER: Final = compile_pattern(
-    r"(?i)x{4}|X{4}|\*{3}|\.{3}|0{8}|1{8}|1234567890$|your|example|placeholder|change.?me|insert|redacted|replace|dummy|sample"
-    r"|put.?your|fixme|todo|^<|>$|^\$\{|\$\{[A-Za-z_.]+\}|\$\(|^\$[A-Za-z_]|\{\{[^{}]*\}\}|%[sd(]|^%|process\.env|environ|getenv|^null|^none|^true|^false|undefined"
+    r"(?i)x{4}|X{4}|\*{3}|\.{3}|0{8}|1{8}|^[A-Za-z_\-]{0,12}1234567890$|your|example|placeholder|change.?me|insert|redacted|replace|dummy|sample"
+    r"|put.?your|fixme|todo|^<|>$|^\$\{|\$\{[A-Za-z_.]+\}|\$\(|^\$[A-Za-z_]|\{\{[^{}]*\}\}|\{\d?\}|\{(?-i:[a-z_.]{3,40}|[A-Z_]{3,40})\d?\}|%[sd](?:$|[^A-Za-z0-9])|%\([A-Za-z_]{1,40}\)|^%|process\.env|environ|getenv|^null|^none|^true|^false|undefined"
     r"|^test$|pbkdf2_|secrets?\.|config\.|settings\.|^self\.|^this\.|^var\.|^data\.|^env\.|^@|function|lambda|=>|::"
 )
 _PATH: Final = re.compile(r"(?:\.{0,2}/)?[A-Za-z_$][\w$]*(?:(?:\.|->|/)[A-Za-z_$][\w$]*)+\(?$")
@@ -22,9 +22,53 @@ _NOT_RANDOM: Final = compile_pattern(
     r"0123456789|:\d{2,5}$|\.(?:js|css|png|jpe?g|gif|svg|json|html?|py|md|txt|ya?ml|xml|map|ts|go|rs|zip|gz|whl|com|org|net|io)$"
     r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-|(?:19|20)\d\d-[01]\d-[0-3]\d|://"
 )
-_NAMES: Final = re.compile(r"(?:[A-Za-z]+\d{0,4}|\d+)(?:[_\-.](?:[A-Za-z]+\d{0,4}|\d+)){2,}$")
+_NAMES: Final = re.compile(
+    r"(?:[A-Za-z]?\d?[A-Za-z]+\d{0,4}|\d+)(?:[_\-.]{1,2}(?:[A-Za-z]?\d?[A-Za-z]+\d{0,4}|\d+)){2,}$"
+)
 _FIGURES: Final = re.compile(r"[0-9][^0-9]*[0-9]")
 _SYMBOL: Final = re.compile(r"[^\w\s.,:/\-]")
+_PIECES: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_REFERENCE: Final = re.compile(
+    r"//|/[\w.\-]+/|[\w.\-]+(?:/[\w.\-]+)+#|[#.][A-Za-z][A-Za-z\-_]*$|0[xX][0-9A-Fa-f]+$|(?:/[A-Za-z][\w.\-]*)+/?$"
+    r"|[\w.\-/]+@[~^]?\d+\.\d+\.|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\(.*\)|(?:required|nullable|sometimes|confirmed|optional|present)\|"
+)
+"""What is an address, a path, an element's name in a style sheet, a number, a call or a rule in code, or a version of a package."""
+
+_FOLLOWERS: Final = {
+    first: frozenset(rest)
+    for first, rest in (
+        pair.split(":")
+        for pair in [
+            "a:abcdefghiklmnprstuvwxyz",
+            "b:abceijlnorstuy",
+            "c:acehiklorstuy",
+            "d:abcdefgilmnorstuvy",
+            "e:abcdefghijklmnopqrstuvwxyz",
+            "f:aefilorstuy",
+            "g:aeghilmnoprstuy",
+            "h:aeilmnorstuy",
+            "i:abcdefghklmnopqrstuvxz",
+            "j:aeou",
+            "k:aeilnorstuy",
+            "l:abcdefgiklmnopstuvy",
+            "m:abeilmnopstuy",
+            "n:abcdefghijklmnoprstuvwyz",
+            "o:abcdefghijklmnoprstuvwxy",
+            "p:aehilmoprstuy",
+            "q:u",
+            "r:abcdefghiklmnoprstuvwy",
+            "s:acdefhiklmnopqrstuwy",
+            "t:abcdefghilmnoprstuwyz",
+            "u:abcdefgiklmnoprst",
+            "v:aeio",
+            "w:aehilnors",
+            "x:aceiptx",
+            "y:aceilmnoprst",
+            "z:aeiuz",
+        ]
+    )
+}
+"""The letters that follow each letter in 98.9 of 100 pairs of the small-letter words of free documentation in English and others."""
 
 
 _CALL: Final = re.compile(
@@ -89,9 +133,36 @@ def _dense(text: str) -> bool:
     )
 
 
+def scrambled(text: str) -> bool:
+    """Whether small letters, capitals and digits take turns as fast as in a random string: ``IhqSb1Gg``, not ``Base64Encoder``."""
+    pieces = _PIECES.findall(text)
+    letters = sum(map(len, pieces))
+    if letters < 7 or len(pieces) < 4 or letters == len(text) == sum(piece.isupper() for piece in text):
+        return False
+    digits = sum(char.isdigit() for char in text)
+    return 0 < digits < letters and letters / len(pieces) <= (2.3 if letters < 16 else 2.6)
+
+
+def unpronounced(text: str) -> bool:
+    """Whether small letters stand in an order that words do not have: ``vzihlaquknriqlht``."""
+    if not 6 <= len(text) <= 64 or not (text.isascii() and text.isalpha() and text.islower()) or len(set(text)) < 4:
+        return False
+    return sum(b not in _FOLLOWERS[a] for a, b in pairwise(text)) >= (2 if len(text) < 10 else 3)
+
+
+def _switching(text: str) -> bool:
+    """Ten letters in one run, none a digit, whose case changes as often as in base64: ``YXNkZmZmZmZm``."""
+    return any(
+        len(run) >= 10 and sum(a.isupper() != b.isupper() for a, b in pairwise(run)) >= 0.4 * len(run)
+        for run in re.split(r"[^A-Za-z]+", text)
+    )
+
+
 def secret_value(text: str) -> bool:
     """Whether the right-hand side of ``token = …`` is a secret: digits among letters, mixed enough, not a name."""
     text = text.rstrip(".,;:!?")
+    if len(text) >= 14 and _switching(text) and not placeholder(text):
+        return True
     if len(text) >= 20 and text.isalpha() and not (text.islower() or text.isupper()) and entropy(text) >= 3.6:
         return not _wordy(text) and not placeholder(text)
     if (
@@ -126,7 +197,9 @@ def strong_value(text: str) -> bool:
     At least 14 characters, digits among letters throughout, and no date, version, UUID, path or address.
     """
     text = text.rstrip(".,;:!?=") if not text.endswith("==") else text
-    if len(text) < 14 or _FIGURES.search(text) is None or text.isdigit() or _changes(text) < 3 or "@" in text[1:-1]:
+    if len(text) < 14 or text.isdigit() or "@" in text[1:-1]:
+        return False
+    if (_FIGURES.search(text) is None or _changes(text) < 3) and not (len(text) >= 16 and scrambled(text)):
         return False
     if placeholder(text) or _NOT_RANDOM.found(text) or (_PATH.match(text) and not _dense(text)):
         return False
@@ -141,14 +214,10 @@ def uuid_value(text: str) -> bool:
 def password_value(text: str) -> bool:
     """Whether the right-hand side of ``password = …`` is a password: not a word, a placeholder or a reference."""
     text = text.rstrip(".,;:!?") if len(text) > 8 else text
-    if (
-        len(text) < 6
-        or placeholder(text)
-        or _PATH.match(text)
-        or _CALL.fullmatch(text)
-        or text.strip("*=:`-_#>").isalpha()
-    ):
+    if len(text) < 6 or placeholder(text) or _PATH.match(text) or _CALL.fullmatch(text) or _REFERENCE.match(text):
         return False
+    if text.strip("*=:`-_#>?").replace("_", "").isalpha():
+        return len(text) >= 10 and _switching(text)
     digits = any(char.isdigit() for char in text)
     letters = any(char.isalpha() for char in text)
     if not letters:
@@ -156,3 +225,28 @@ def password_value(text: str) -> bool:
     if digits:
         return True
     return _SYMBOL.search(text) is not None and len(set(text)) > 5
+
+
+# Words and parts of words that stand under "password" in schemas, forms, texts and settings and are none.
+_SAID_OF_PASSWORDS: Final = re.compile(
+    r"pass|pwd|secret|token|cred|auth|user|login|name|mail|requir|valid|option|string|text|hidden|field|input|label|value|type|null|none"
+    r"|empty|default|abled|crypt|plain|hash|argon|confirm|current|previous|verif|reset|forg|chang|updat|generat|random|config|setting"
+    r"|environ|variab|prompt|enter|insert|miss|wrong|incorrect|success|fail|error|messag|descri|object|bool|integer|number|function"
+    r"|defin|unknown|unset|propert|attribut|ternal|provid|manag|keychain|vault|file|path|stdin|termin|interact|digest|kerberos|service"
+    r"|account|client|server|script|strength|policy|secur|privat|public|anonym|column|table|object|module|protect|remember|visible|show"
+    r"|wachtwoord|kennwort|senha|heslo|salasana|contras|lozinka|parol|clave|motdepasse|toggle|submit|button|click|search|manual|return|fake|mock|foobar|blah|lorem|test|temp|key|redact|mask|censor|conceal"
+)
+
+
+def word_password(text: str) -> bool:
+    """Whether small letters in quotes behind ``password =`` are one: they say nothing of passwords themselves.
+
+    Eight letters at least, or an order that words do not have; more where ``-`` or ``_`` joins several.
+    """
+    if unpronounced(text):
+        return True
+    plain = text.replace("_", "").replace("-", "")
+    if not (plain.isascii() and plain.isalpha() and plain.islower()) or len(set(plain)) < 5 or placeholder(text):
+        return False
+    joined = len(text) - len(plain)
+    return len(plain) >= 8 + 4 * joined and joined != 1 and _SAID_OF_PASSWORDS.search(plain) is None

@@ -25,6 +25,7 @@ from aiguard.detect.catalogue import (
     papers,
     secrets,
     stated,
+    told,
 )
 from aiguard.scan import Recognizer
 
@@ -72,7 +73,7 @@ _DECLARED: Final = {
     ),
     "network": network.RECOGNIZERS,
     "papers": (*papers.RECOGNIZERS, *stated.RECOGNIZERS),
-    "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS),
+    "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS, *told.RECOGNIZERS),
 }
 
 FAMILIES: Final[Mapping[str, tuple[Recognizer, ...]]] = MappingProxyType(

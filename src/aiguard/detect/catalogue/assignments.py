@@ -6,21 +6,22 @@ from typing import Final
 
 from aiguard.detect.catalogue import commands, providers
 from aiguard.detect.catalogue.naming import ALPHABET, BARE, BARE_LINK, FORGERY, QUOTED, QUOTED_LINK
-from aiguard.detect.entropy import password_value, secret_value, strong_value
+from aiguard.detect.entropy import password_value, secret_value, strong_value, word_password
 from aiguard.scan import Recognizer
 
 _KEYS: Final = (
     r"(?:secret|token|api[_\-. ]?(?:key|id)|apikey|auth[_\-. ]?key|"
-    r"(?:access|private|secret|encryption|signing|account|master|session|shared|storage|service|license|admin|app|"
+    r"(?:access|private|pre[_\-.]?shared|secret|encryption|signing|account|master|session|shared|storage|service|license|admin|app|"
     r"client|consumer|deploy|webhook|sas|ssh|functions?|subscription|insert|user)[_\-. ]?key|"
     r"(?:artifactory|asana|bitbucket|discord|dropbox|etsy|facebook|fastly|finicity|flickr|heroku|hubspot|jfrog|linear|"
     r"linkedin|looker|mailchimp|okta|plaid|sendbird|snyk|sonar|square|sumo|travis|twilio|twitch|twitter|zendesk)"
     r"[_\-.]?(?:key|id|oauth|api|login))"
 )
 _PASSWORDS: Final = (
-    r"(?:passw(?:or)?d|passwrd|passwd|pwd|pswd|passphrase|pass[_\- ]phrase|passcode|kennwort|passwort|contrase(?:ñ|n)a|"
+    r"(?:passw(?:or)?d|passwrd|passwd|pasword|paasword|passowrd|passwrod|pwd|pswd|passphrase|pass[_\- ]phrase|passcode|kennwort|passwort|contrase(?:ñ|n)a|"
     r"mot[_\- ]de[_\- ]passe|mdp|senha|wachtwoord|lösenord|losenord|adgangskode|salasana|jelszó|heslo|hasło|haslo|parola|şifre|"
-    r"пароль|密码|密碼|パスワード|비밀번호|(?:[_\-]|\b)(?:pass|psw|pw|pword|clave)|(?-i:[a-z]P(?:ass|w|W)))"
+    r"пароль|密码|密碼|パスワード|비밀번호|(?:[_\-]|\b)(?:pass|psw|pw|p/w|pword|psk|clave)|(?-i:[a-z]P(?:ass|w|W))"
+    r"|\b(?:user|my|db|root|admin|login|ftp|smtp|mail|ssh|sql|mysql|redis|wifi|web|app|default|new|old|temp)(?:pass|pw|psw)|비번|패스워드)"
 )
 _SUFFIX: Final = (
     r"s?(?:[_\-.]?(?:token|key|id|secret|value|string|prod|dev|test|live))?(?:[_\-.][A-Za-z0-9]{1,12}){0,2}[0-9]{0,2}"
@@ -28,7 +29,7 @@ _SUFFIX: Final = (
 # What is kept under "credentials_id" names a credential in a store, and is none.
 _NAMED: Final = rf"(?:{_KEYS}{_SUFFIX}|credentials?(?:[_\-.]?(?:token|key|secret|value|string))?[0-9]{{0,2}})"
 _WIDE: Final = (
-    r"(?:access|auth|api|cred(?:ential)?s?|key|secret|token|passw(?:or)?d|salt|cookie|session|sid|webhook|cert|sign|pat)"
+    r"(?:access|auth|api|cred(?:ential)?s?|key|secret|token|passw(?:or)?d|salt|cookie|session|\bsid|_sid|webhook|cert|sign|\bpat|_pat)"
     r"[A-Za-z0-9_ \t.\-]{0,24}"
 )
 # What is public by its name, or names something else than a secret.
@@ -36,7 +37,7 @@ _PUBLIC: Final = (
     "author",
     "public", "primary", "foreign", "cache", "sort", "partition", "integrity", "checksum", "hash", "sha",
     "sha1", "sha256", "sha512", "digest", "md5", "etag", "commit", "revision", "rev", "fingerprint", "thumbprint",
-    *FORGERY, "secrets id", "secret name", "secret id", "key id", "object key", "song", "keyword", "idempotency", "tokenizer",
+    *FORGERY, "signature", "signaturevalue", "certificate", "keyid", "key serial number", "secrets id", "secret name", "secret id", "key id", "object key", "song", "keyword", "idempotency", "tokenizer",
     "tokenization", "publishable", "site key", "sitekey",
     "name", "version", "url", "uri", "path", "file", "index", "accessor", "credential id", "oid", "image", "tag", "build", "branch",
 )  # fmt: skip
@@ -137,6 +138,39 @@ RECOGNIZERS = (
             'let dbPass: &str = "S3cure-pass";',
         ),
         counter_examples=('password = "changeme"', 'password = "${PASSWORD}"', 'label_password = "Password"'),
+    ),
+    Recognizer(
+        name="password_word_quoted",
+        type="SECRET",
+        pattern=(
+            rf"(?i)(?:{_PASSWORDS}[0-9]{{0,2}}\\?[\"'`\]}}]{{0,3}}[ \t]{{0,8}}(?::{{1,2}}=|={{1,3}}>?|!={{1,2}}|:)|#define[ ][A-Z0-9_]{{0,30}}PASS(?:WORD)?)[ \t]{{0,8}}"
+            r"[bru@]?\\?[\"'`]((?-i:[a-z][a-z_\-]{5,40}))\\?[\"'`]"
+        ),
+        validate=word_password,
+        boundary=False,
+        base_score=0.6,
+        priority=78,
+        source="names that passwords are kept under, and words that say nothing of passwords",
+        examples=('"AdminPassword" : "bluegiraffe"', "db_password = 'vzihlaquknriqlht'"),
+        counter_examples=(
+            '"password": "required"',
+            "password = 'username'",
+            'FUNCTION_PASS("localstackalloc")',
+            '"password": "wachtwoord"',
+            "autocomplete: 'current-password'",
+        ),
+    ),
+    Recognizer(
+        name="password_word_environment",
+        type="SECRET",
+        pattern=r"\b(?:[A-Z][A-Z0-9]{0,20}_){0,6}(?:PASSWORD|PASSWD|PASSPHRASE|PASS|PWD)=([a-z][a-z_\-]{7,40})(?:[ \t]{0,8}[#\r\n]|[ \t]{0,8}$)",
+        validate=word_password,
+        boundary=False,
+        base_score=0.6,
+        priority=78,
+        source="environment files: a name in capitals, and a word that says nothing of passwords",
+        examples=("APP_DB_PASSWORD=bluegiraffe\nAPP_PORT=1", "SMTP_PASS=bluegiraffe # old"),
+        counter_examples=("DB_PASSWORD=password\n", "DB_PASSWORD=value_from_vault\n", "db_password=giraffes\n"),
     ),
     Recognizer(
         name="password_assignment",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aiguard.detect.catalogue.naming import ALPHABET
-from aiguard.detect.entropy import argument, mixed_token, password_value, placeholder, secret_value
+from aiguard.detect.entropy import argument, mixed_token, password_value, placeholder, secret_value, word_password
 from aiguard.scan import Recognizer
 
 _SAMPLE_USERS: Final = frozenset(
@@ -61,6 +61,18 @@ RECOGNIZERS = (
         counter_examples=("bearer authentication_is_required_here",),
     ),
     Recognizer(
+        name="basic",
+        type="SECRET",
+        pattern=r"(?i)[\"'`]basic[ ]([A-Za-z0-9+/]{8,400}={0,2})[\"'`]",
+        validate=lambda text: not placeholder(text) and (text.endswith("=") or mixed_token(text)),
+        boundary=False,
+        base_score=0.7,
+        priority=84,
+        source="RFC 7617",
+        examples=('AUTH = "Basic Hbr73gu7gdsr=="',),
+        counter_examples=('plan = "Basic subscription"',),
+    ),
+    Recognizer(
         name="curl_user",
         type="SECRET",
         pattern=(
@@ -110,7 +122,7 @@ RECOGNIZERS = (
         name="password_option",
         type="SECRET",
         pattern=(
-            r"(?i)--?(?:[a-z0-9]{1,16}[_\-]){0,3}(?:password|passwd|passphrase|pwd|pass|pw|storepass|keypass)[ =]{1,2}[\"'\\]{0,2}"
+            r"(?i)--?(?:[a-z0-9]{1,16}[_\-]){0,3}(?:tls|user|db|root|admin)?(?:password|passwd|passphrase|pwd|pass|pw|storepass|keypass)[ =]{1,2}[\"'\\]{0,2}"
             r"([^\s\"'`<>(){}\[\];|&$\\][^\s\"'`<>;|&\\]{4,100})"
         ),
         validate=password_value,
@@ -141,7 +153,7 @@ RECOGNIZERS = (
         type="SECRET",
         pattern=(
             r"\b(?:sshpass|docker[ ]login|podman[ ]login|helm[ ]registry[ ]login|az[ ]login|oc[ ]login|ldap(?:search|modify|add)|psql|smbclient"
-            r"|rclone|wget|redis-cli|mongo(?:sh|dump)?|htpasswd|sqlcmd|psexec|xfreerdp|rdesktop|net[ ]use)\b[^\n|;]{0,200}?"
+            r"|rclone|wget|redis-cli|mongo(?:sh|dump)?|htpasswd|sqlcmd|psexec|zip|unzip|7za?|unrar|xfreerdp|rdesktop|net[ ]use)\b[^\n|;]{0,200}?"
             r"[ ](?:(?:-p|-P|-w|-a|--password|--http-password|--pass)[ =]|-p|/p:)[\"']?([^\s\"'\-][^\s\"']{4,100})"
         ),
         validate=argument,
@@ -156,6 +168,44 @@ RECOGNIZERS = (
             "sqlcmd -S db -U sa -P S3cretPw1",
         ),
         counter_examples=("docker login -u joe -p $TOKEN example.org", "docker login -u joe example.org"),
+    ),
+    Recognizer(
+        name="command_input",
+        type="SECRET",
+        pattern=(
+            r"\b(?:echo[ ](?:-[a-z]{1,3}[ ])?[\"']?([^\s\"'$`]{4,64})[\"']?[ ]?\|[ ]?sudo[ ]-[A-Za-z]{0,3}S)\b"
+        ),
+        validate=argument,
+        boundary=False,
+        base_score=0.8,
+        priority=77,
+        source="sudo(8), option -S",
+        examples=('echo "Adm1nP4ss" | sudo -S apt-get update',),
+        counter_examples=('echo "$PASSWORD" | sudo -S apt-get update',),
+    ),
+    Recognizer(
+        name="command_key",
+        type="SECRET",
+        pattern=r"\bopenssl\b[^\n|;]{0,200}?[ ](?:-k[ ]|-pass(?:in|out)?[ ]pass:)[\"']?([^\s\"'\-$][^\s\"']{3,100})",
+        validate=argument,
+        boundary=False,
+        base_score=0.7,
+        priority=77,
+        source="openssl-passphrase-options(1)",
+        examples=("openssl rsa -passin pass:k3yPhrase -in key.pem", "openssl enc -aes-256-cbc -k 0penSslKey9 -in a"),
+        counter_examples=("openssl rsa -passin env:PASS -in key.pem", "openssl enc -k $KEY -in a"),
+    ),
+    Recognizer(
+        name="oracle_login",
+        type="SECRET",
+        pattern=r"(?i)(?:jdbc:oracle:[a-z0-9]{2,8}:|\b(?:sqlplus|sqlldr|expdp|impdp|rman[ ]target)[ ](?:-[a-z][ ])?)[\w.$#\-]{1,40}/([^\s@/\"'<>$]{4,64})@",
+        validate=lambda text: not placeholder(text),
+        boundary=False,
+        base_score=0.8,
+        priority=82,
+        source="Oracle, SQL*Plus and JDBC",
+        examples=("jdbc:oracle:thin:scott/T1ger77@//db:1521/orcl", "sqlplus system/M4nager99@orcl"),
+        counter_examples=("jdbc:oracle:thin:@host:1521:db", "sqlplus system/<password>@orcl"),
     ),
     Recognizer(
         name="command_token",
@@ -196,7 +246,7 @@ RECOGNIZERS = (
         type="SECRET",
         pattern=(
             r"(?i)(?:server|data source|host|hostname|uid|user(?: id|name)?|database|initial catalog|driver|jdbc:[a-z]{2,12}:)[ ]?[=:/@]"
-            r"[^\n\"'`]{1,200}?[;?&,][ ]?(?:password|pwd|passwd)[ ]?=[ ]?([^\s;\"'`&<>{}$%][^\s;\"'`&<>]{2,100})"
+            r"[^\n\"'`]{1,200}?[;?&,][ ]?(?:\"[ ]?[&+.][ ]?\")?(?:amp;)?(?:user)?(?:password|pwd|passwd|pass)[ ]?=[ ]?([^\s;\"'`&<>{}$%][^\s;\"'`&<>]{2,100})"
         ),
         validate=lambda text: not placeholder(text),
         boundary=False,
@@ -273,7 +323,7 @@ RECOGNIZERS = (
     Recognizer(
         name="path_credential",
         type="SECRET",
-        pattern=r"(?i)\b(?:softlayer|blynk|infura|alchemy|moralis|quiknode|ankr)[A-Za-z0-9.\-/:]{1,60}/([A-Za-z0-9_\-]{20,80})",
+        pattern=r"(?i)\b(?:softlayer|blynk|infura|alchemy|moralis|quiknode|ankr|thingsboard)[A-Za-z0-9.\-/:]{1,60}/([A-Za-z0-9_\-]{20,80})",
         validate=mixed_token,
         boundary=False,
         base_score=0.6,
@@ -298,10 +348,10 @@ RECOGNIZERS = (
         name="login_call",
         type="SECRET",
         pattern=(
-            r"(?i)\b(?:auth|basicauth|httpbasicauth|login|authenticate|sign_?in|connect|credentials?)[ ]?(?:=[ ]?)?\([ ]?"
+            r"(?i)\b(?:auth|basicauth|httpbasicauth|login|authenticate|sign_?in|connect|wifi\.begin|passwordauthentication|(?:[a-z]{1,24})?credentials?)[ ]?(?:=[ ]?)?\([ ]?"
             r"[\"'][^\s\"'()]{1,60}[\"'][ ]?,[ ]?(?:[a-z_]{2,12}=)?[\"']([^\s\"']{5,100})[\"']"
         ),
-        validate=password_value,
+        validate=lambda text: password_value(text) or word_password(text),
         boundary=False,
         base_score=0.7,
         priority=80,
@@ -324,8 +374,8 @@ RECOGNIZERS = (
     Recognizer(
         name="secure_string",
         type="SECRET",
-        pattern=r"(?i)\bConvertTo-SecureString[ ](?:-[a-z]{2,12}[ ]){0,3}[\"']([^\s\"'$]{4,100})[\"']",
-        validate=lambda text: not placeholder(text),
+        pattern=r"(?i)\bConvertTo-SecureString[ ](?:-[a-z]{2,12}[ ]){0,3}\\?[\"']?([^\s\"'$(\\\-][^\s\"'$\\]{3,100}(?:\$[^\s\"'$\\]{2,100})?)",
+        validate=argument,
         boundary=False,
         base_score=0.8,
         priority=82,

@@ -49,7 +49,7 @@ def _mixed(text: str) -> bool:
 _PLACES: Final = (
     (
         "secret_xml_element",
-        rf"(?i)<[\w:.\-]{{0,40}}{_NAMES}[\w.\-]{{0,20}}(?:[ ][^<>]{{0,120}})?>[ \t\r\n]{{0,12}}([^\s<>]{{6,200}})[ \t\r\n]{{0,12}}</",
+        rf"(?i)<[\w:.\-]{{0,40}}{_NAMES}[\w.\-]{{0,20}}(?:[ ][^<>]{{0,120}})?>[ \t\r\n]{{0,12}}(?:\{{(?:[^<>\s{{}}]{{1,40}}[ ]){{1,3}})?([^\s<>]{{6,200}})[ \t\r\n]{{0,12}}</",
         _typed, "XML: an element named after a credential", "<password>Gh7$kLp0</password>", "<password>changeme</password>",
     ),
     (
@@ -90,7 +90,7 @@ _PLACES: Final = (
     ),
     (
         "password_told_east_asia",
-        r"(?:비밀번호|비번|패스워드|암호|パスワード|暗証番号|密码|密碼|口令)[ ]?(?:는|은|가|이|は|が|是|为|為)[ ]{0,2}[\"'`「“]?([^\s\"'`<>，。、」”]{6,64})",
+        r"(?:비밀번호|비번|패스워드|암호|パスワード|暗証番号|密码|密碼|口令)[ ]?(?:는|은|가|이|は|が|是|为|為)[ ]{0,2}[\"'`「“]?([!#-&(-;=?-_a-~]{6,64})",
         password_value, "how people tell passwords in Chinese, Japanese and Korean", "密码是 Zx81kk!2", "密码是什么东西啊",
     ),
     (
@@ -121,12 +121,23 @@ _PLACES: Final = (
     ),
     (
         "secret_directive",
-        rf"(?i)\b(?:ENV|ARG|SetEnv|setenv|setx|set -gx|fastcgi_param)[ \t]{{1,4}}[\w.\-]{{0,40}}(?:{_NAMES}|_pass|_key)[\w.\-]{{0,20}}[ \t]{{1,4}}[\"']?([^\s\"'`<>]{{6,200}})",
+        rf"(?i)\b(?:ENV|ARG|SetEnv|setenv|setx|set -gx|fastcgi_param|config(?:ure)?[ ]set|secrets?[ ]set)[ \t]{{1,4}}[\w.\-]{{0,40}}(?:{_NAMES}|_pass|_key)[\w.\-]{{0,20}}[ \t]{{1,4}}[\"']?([^\s\"'`<>]{{6,200}})",
         _typed, "Dockerfiles, shells and web servers: a directive, a name and a value", "ENV SNYK_API_KEY 2ba7694a5f07802b24a2e88bbfa2895d", "ENV API_KEY $API_KEY",
     ),
     (
+        "secret_default",
+        (rf"(?i)(?:\bvariable[ ]\"[\w\-]{{0,40}}{_NAMES}[\w\-]{{0,20}}\"[ ]?\{{[^{{}}]{{0,200}}?\bdefault[ ]{{0,8}}=|\b[\w\-]{{0,40}}{_NAMES}[\w\-]{{0,20}}:[ ]?\r?\n"
+        r"(?:[ ]{2,16}[A-Za-z]{1,20}:[^\n]{0,80}\n){0,4}[ ]{2,16}Default:)[ ]{0,8}[\"']?([^\s\"'<>{}$!]{6,200})"),
+        _typed, "Terraform and CloudFormation: the default of a variable", 'variable "db_password" {\n  type = string\n  default = "Terra-f0rm"\n}', 'variable "db_password" {\n  default = "required"\n}',
+    ),
+    (
+        "wordpress_key",
+        r"(?i)\bdefine\([ ]?['\"](?:(?:secure_)?auth|logged_in|nonce)_(?:key|salt)['\"],[ ]{1,16}['\"]([^\r\n]{40,90}?)['\"][ ]?\)",
+        lambda text: len(set(text)) > 16 and "unique phrase" not in text, "WordPress, wp-config.php", "define('AUTH_KEY', 't`DK%X:>xy|e-Z(BXb/f(Ur`8#~UzUQG-^_Cs_GHs5U-&Wb?pgn^p8(2@}IcnCa|');", "define('AUTH_KEY', 'put your unique phrase here, put your unique phrase here');",
+    ),
+    (
         "secret_listed",
-        rf"(?i)\b[\w.\-]{{0,40}}{_NAMES}[\w.\-]{{0,20}}[\"']?[ ]?:[ ]?(?:\[[ \r\n]{{0,20}}|\r?\n[ \t]{{0,20}}-[ \t]{{1,4}})[\"']?([^\s\"'`<>\[\]{{}},]{{8,200}})",
+        rf"(?i)\b[\w.\-]{{0,40}}{_NAMES}[\w.\-]{{0,20}}[\"']?[ ]?[:=][ ]?(?:\[[ \r\n]{{0,20}}|\r?\n[ \t]{{0,20}}-[ \t]{{1,4}})[\"']?([^\s\"'`<>\[\]{{}},]{{8,200}})",
         _random, "YAML and JSON: the first of a list under its name", "api_tokens:\n  - 2ba7694a5f07802b24a2e88bbfa2895d", "tokens:\n  - documentation-of-2024",
     ),
     (

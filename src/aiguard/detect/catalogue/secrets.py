@@ -104,7 +104,9 @@ _CHECKS: Final = {
 
 
 def _url_password(text: str) -> bool:
-    user, _, password = text.partition(":")
+    user, _, password = text.rpartition("@")[0].partition(":")
+    if set(password.lower()) <= set("x*."):
+        return False
     return not (password.startswith(("$", "<", "{", "%", "*", "[")) or user.startswith(("$", "<", "{", "%")))
 
 
