@@ -244,7 +244,7 @@ def test_a_scan_that_did_not_happen_ends_the_stream() -> None:
             return None
 
     engine = Engine([Recognizer(name="word", type="WORD", pattern=r"\bsecret thing\b")])
-    engine._patterns._parts[0][1]._set = Broken()
+    engine.filters._patterns._parts[0][1]._set = Broken()
     stream = StreamScrubber(detector=engine)
     with pytest.raises(ScanFailed):
         stream.feed("some words ")

@@ -138,10 +138,10 @@ def test_bytes_that_are_no_text_do_not_hide_what_is_percent_encoded_beside_them(
 @pytest.mark.parametrize(
     "which",
     [
-        lambda engine: engine._patterns._parts[0][1],
-        lambda engine: engine._patterns._parts[1][1],
-        lambda engine: engine._words._plain[0],
-        lambda engine: engine._alone,
+        lambda engine: engine.filters._patterns._parts[0][1],
+        lambda engine: engine.filters._patterns._parts[1][1],
+        lambda engine: engine.filters._words._plain[0],
+        lambda engine: engine.filters._alone,
     ],
     ids=["patterns with edges", "patterns without", "words", "whole texts"],
 )

@@ -8,7 +8,8 @@ that need patterns (detection, defence) declare :class:`Recognizer` values and a
 from __future__ import annotations
 
 from aiguard.scan.encoded import segments
-from aiguard.scan.engine import Engine, ScanFailed
+from aiguard.scan.engine import Engine
+from aiguard.scan.filters import ScanFailed
 from aiguard.scan.incremental import HeldTooLong, IncrementalScan
 from aiguard.scan.labels import label_of
 from aiguard.scan.recognizer import Recognizer, RecognizerError, check

@@ -5,21 +5,19 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final
 
-from aiguard.errors import AIGuardError
 from aiguard.scan.compiled import Compiled
-from aiguard.scan.encoded import TRIGGER, Segment, segments
+from aiguard.scan.encoded import Segment, segments
+from aiguard.scan.filters import Filters
 from aiguard.scan.places import Offsets, Within, encode, far, following
-from aiguard.scan.prefilter import Overflow, Parted, Prefilter, Words, coarse
 from aiguard.scan.recognizer import Recognizer, RecognizerError
 from aiguard.scan.resolving import Resolver
-from aiguard.scan.views import CONTROLS, AsItStands, Reading, compacted, readings
+from aiguard.scan.views import AsItStands, Reading, compacted, readings
 from aiguard.scan.window import Window
-from aiguard.scan.words import last, spaced
+from aiguard.scan.words import last
 from aiguard.types import Finding
 
 THRESHOLD: Final = 0.5
@@ -27,16 +25,6 @@ THRESHOLD: Final = 0.5
 
 Allowed = Callable[[str, str], bool]
 """``(type, value)``: whether a value that was found may stay unreported."""
-
-_MORE: Final = TRIGGER.encode() + b"|[%b]" % b"".join(b"\\x%02x" % code for code in CONTROLS)
-"""What calls for another look at ASCII: what may be encoded, and what is not seen."""
-
-REMEMBERED_KEYS: Final = 1024
-"""Keys of which is remembered which recognizers they speak for: an application's own repeat with every row."""
-
-
-class ScanFailed(AIGuardError):
-    """The engine could not look at a text, so nothing is known about it. Whoever scanned must refuse."""
 
 
 class Engine:
@@ -64,43 +52,8 @@ class Engine:
         """What streams of it, and of those tuned from it, worked out (:mod:`aiguard.scan.holding`)."""
         if len(self._names) != len(self._compiled):
             raise RecognizerError("two recognizers have the same name; names are how findings say who found them")
-        self._index()
-
-    def _index(self) -> None:
-        """Build the filters: which recognizers can find anything, by their pattern or, where words decide, by the words.
-
-        Patterns that need words before them would only tell the filter that there are figures, at the price of a large
-        automaton; so those recognizers are looked up by their words.
-        """
-        strong: dict[bytes, list[Compiled]] = {}
-        named: dict[bytes, list[Compiled]] = {}
-        alone: dict[bytes, list[Compiled]] = {}
-        worded: dict[tuple[str, ...], list[Compiled]] = {}
-        scored: dict[tuple[str, ...], list[Compiled]] = {}
-        self._longest_alone = 0
-        for compiled in self._compiled:
-            recognizer = compiled.recognizer
-            if recognizer.base_score >= self._threshold:
-                spoken = (*recognizer.context, *recognizer.deny, *recognizer.labels)
-                if spoken:
-                    scored.setdefault(tuple(dict.fromkeys(spoken)), []).append(compiled)
-                (strong if recognizer.boundary else named).setdefault(coarse(recognizer.pattern), []).append(compiled)
-                continue
-            if recognizer.context and recognizer.context_score >= self._threshold:
-                worded.setdefault(recognizer.context, []).append(compiled)
-            if recognizer.alone_score >= self._threshold:
-                alone.setdefault(coarse(recognizer.pattern), []).append(compiled)
-                self._longest_alone = max(self._longest_alone, recognizer.max_length)
-        self._by_pattern = ((), *strong.values(), *named.values())
-        # What has no edges of its own is what a name gives away; together they are far dearer than one after the other.
-        self._patterns = Parted([_MORE, *strong], [*named])
-        self._lists = {context: number for number, context in enumerate(worded)}
-        self._by_word = tuple(worded.values())
-        self._by_heard = tuple(scored.values())
-        self._words = Words([*worded, *scored])
-        self._by_alone = tuple(alone.values())
-        self._alone = Prefilter([*alone])
-        self._under = lru_cache(maxsize=REMEMBERED_KEYS)(self._speaking)
+        self.filters: Final = Filters(self._compiled, threshold)
+        """Which of its recognizers can find anything in a text."""
 
     @property
     def types(self) -> frozenset[str]:
@@ -146,58 +99,26 @@ class Engine:
         Findings of different types may overlap in part; redaction takes their union. ``context`` is the key or column
         head of the value. Raises :class:`ScanFailed` when the text could not be scanned.
         """
-        key, by_key = self._under(context) if context else ("", ())
+        key, by_key = self.filters.under(context)
         found: list[Finding] = []
         encoded = self._scan(AsItStands(text), key, by_key, found)
         if encoded or not text.isascii():
             for view in readings(text)[1:]:
                 encoded = self._scan(view, key, by_key, found) or encoded
-        if not found and not context and self._longest_alone:
+        if not found and not context and self.filters.longest_alone:
             compact = compacted(text)
             if compact is not None:
                 self._scan(compact, "", (), found)
         return self._settle(text, key, by_key, found, encoded=encoded)
 
-    def heard(self, data: bytes, begin: int) -> Sequence[int] | None:
-        """The lists of which a word may stand in a text under no key, where certainly nothing is found in it from a byte on.
-
-        The text is a part of a longer one; what only a whole text can be is not asked. None where something may be found.
-        """
-        unsettled = data[begin - 1 :] if begin else data  # of what stands before, the last character speaks
-        try:
-            if self._patterns.hits(unsettled):
-                return None
-            said = self._speaking_lists(data)
-        except Overflow:
-            return None
-        for number in said:
-            if any(compiled.search(data, begin, len(data))[0][0] >= 0 for compiled in self._by_word[number]):
-                return None
-        return said
-
-    def list_of(self, recognizer: Recognizer) -> int | None:
-        """The number of the list of words that may speak for a recognizer; None where it is looked for without them."""
-        return self._lists.get(recognizer.context) if recognizer.base_score < self._threshold else None
-
-    def lists_in(self, data: bytes) -> Sequence[int]:
-        """The numbers of the lists of which a word may stand in a text; all of them where it could not be told."""
-        try:
-            return self._speaking_lists(data)
-        except Overflow:
-            return range(len(self._by_word))
-
-    def _speaking_lists(self, data: bytes) -> Sequence[int]:
-        hits = self._words.hits(data)
-        return hits[: bisect_left(hits, len(self._by_word))]  # those that others score by come last
-
     def look(self, view: Reading, window: Window, found: list[Finding], *, context: str = "") -> bool:
         """Add what is found in a ``window`` of one reading, unresolved; True where there may be encoded segments."""
-        key, by_key = self._under(context) if context else ("", ())
+        key, by_key = self.filters.under(context)
         return self._scan(view, key, by_key, found, window)
 
     def settle(self, text: str, found: list[Finding], *, context: str = "", encoded: bool) -> list[Finding]:
         """The findings of ``text`` from what :meth:`look` found in its readings; ``found`` is used up."""
-        key, by_key = self._under(context) if context and encoded else ("", ())
+        key, by_key = self.filters.under(context) if encoded else ("", ())
         return self._settle(text, key, by_key, found, encoded=encoded)
 
     def _settle(
@@ -218,43 +139,6 @@ class Engine:
                 inside = findings[bisect_left(starts, segment.start) : bisect_left(starts, segment.end)]
                 plain[span] = [finding for finding in inside if finding.end <= segment.end]
             self._scan_segment(segment, key, by_key, text, plain[span], found)
-
-    def _speaking(self, context: str) -> tuple[str, Sequence[Compiled]]:
-        """A key as words, and the recognizers that they speak for."""
-        key = spaced(context)
-        return key, tuple(self._said(encode(key))[0]) if key else ()
-
-    def _said(self, data: bytes) -> tuple[Sequence[Compiled], Collection[Compiled]]:
-        """The recognizers that find nothing without words and that words somewhere in a text may speak for.
-
-        And those that need none, but score by them.
-        """
-        try:
-            hits = self._words.hits(data)
-        except Overflow:
-            raise ScanFailed(
-                "the set of context words ran out of memory, so the text was not scanned; refuse it"
-            ) from None
-        if not hits:
-            return (), ()
-        first = len(self._by_word)
-        said: list[Compiled] = []
-        heard: list[Compiled] = []
-        for index in hits:
-            if index < first:
-                said += self._by_word[index]
-            else:
-                heard += self._by_heard[index - first]
-        return said, heard
-
-    def _standing_alone(self, data: bytes) -> Sequence[Compiled]:
-        """The recognizers that may take the whole of a short text for their value."""
-        try:
-            return [compiled for index in self._alone.hits(data) for compiled in self._by_alone[index]]
-        except Overflow:
-            raise ScanFailed(
-                "the set of whole values ran out of memory, so the text was not scanned; refuse it"
-            ) from None
 
     def _scan_segment(
         self,
@@ -306,19 +190,15 @@ class Engine:
         text = view.text
         ascii_only = text.isascii()
         data = text.encode("ascii") if ascii_only else encode(text)
-        try:
-            hits = self._patterns.hits(data)
-        except Overflow:
-            raise ScanFailed("the pattern set ran out of memory, so the text was not scanned; refuse it") from None
-        said, heard = self._said(data)
-        size = len(text.strip()) if self._longest_alone and not key and (window is None or window.alone) else 0
-        alone = self._standing_alone(data) if 0 < size <= self._longest_alone else ()
-        if not (hits or said or by_key or alone):
-            return False
-        encoded = 0 in hits
+        filters = self.filters
+        searched, encoded = filters.shaped(data)
+        said, heard = filters.said(data)
+        size = len(text.strip()) if filters.longest_alone and not key and (window is None or window.alone) else 0
+        alone = filters.standing_alone(data) if 0 < size <= filters.longest_alone else ()
+        if not (searched or said or by_key or alone):
+            return encoded
         offsets = None if ascii_only else Offsets(data)
         same = view.text is view.original
-        searched = [compiled for index in hits for compiled in self._by_pattern[index]]
         if said or by_key or alone:
             searched = list(dict.fromkeys((*searched, *said, *by_key, *alone)))
         if len(searched) > 1:

@@ -94,7 +94,7 @@ def _worked_out(engine: Engine, also: tuple[str, ...]) -> Plan | None:
                     held.append(f"(?:{recognizer.pattern})[{speaks_on}]")  # which speaks only with what follows it
                 if _needs_words(recognizer, threshold):
                     worded.append((recognizer, Tails(held)))
-                    number = engine.list_of(recognizer)
+                    number = engine.filters.list_of(recognizer)
                     quick = quick and number is not None
                     lists.setdefault(number or 0, []).append(worded[-1][1])
                 elif (begins := head(recognizer.pattern, IN_RUN)) is not None:
@@ -125,7 +125,7 @@ def _worked_out(engine: Engine, also: tuple[str, ...]) -> Plan | None:
 
 
 def _by_lists(engine: Engine, lists: Mapping[int, Sequence[Tails]]) -> Callable[[bytes], Iterable[Tails]]:
-    return lambda data: [tails for number in engine.lists_in(data) for tails in lists.get(number, ())]
+    return lambda data: [tails for number in engine.filters.lists_in(data) for tails in lists.get(number, ())]
 
 
 def _by_mentions(worded: Sequence[tuple[Recognizer, Tails]]) -> Callable[[bytes], Iterable[Tails]]:

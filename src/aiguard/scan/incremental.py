@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aiguard.scan.arriving import Arriving
-from aiguard.scan.engine import Engine, ScanFailed
+from aiguard.scan.engine import Engine
+from aiguard.scan.filters import ScanFailed
 from aiguard.scan.holding import IN_RUN, RUN, Plan, plan_of
 from aiguard.scan.recognizer import Recognizer
 from aiguard.scan.views import FOLD, TAGS, figures, reads_as_it_stands
@@ -222,7 +223,7 @@ class IncrementalScan:
         if not text.isascii():
             return None
         data, begin = text.encode(), len(raw.tail)
-        lists = engine.heard(data, begin)
+        lists = engine.filters.heard(data, begin)
         if lists is None or (plan.gapped and plan.heads.of(data[begin - 1 :] if begin else data)):
             return None
         self._later = []

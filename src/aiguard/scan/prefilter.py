@@ -44,6 +44,17 @@ _SHORT: Final = re.compile(
 """Patterns of ASCII without long repeats, which are the same over bytes."""
 
 
+_NO_ANCHOR: Final = re.compile(r"\\[^AzZ]|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_ANCHORS: Final = frozenset("^$")
+_LINES: Final = {
+    "AT_BEGINNING": "(?m:^)",
+    "AT_BEGINNING_STRING": "(?m:^)",
+    "AT_END": "(?m:$)",
+    "AT_END_STRING": "(?m:$)",
+}
+"""Where texts begin and end, for a set that is asked of several texts at once, a line each."""
+
+
 class Overflow(Exception):
     """A set ran out of memory, so nothing is known about the text."""
 
@@ -173,6 +184,16 @@ def coarse(pattern: str) -> bytes:
     return scoped(made, flags).encode() if flags else made.encode()
 
 
+def anchored(pattern: str) -> bool:
+    r"""Whether ``pattern`` may ask where the whole text begins or ends, so that it may be missed in one that is a line of a longer one.
+
+    >>> anchored(r"[^$]x\$"), anchored(r"x$"), anchored(r"\Ax")
+    (False, True, True)
+    """
+    rest = _NO_ANCHOR.sub("", pattern)
+    return not _ANCHORS.isdisjoint(rest) or "\\" in rest
+
+
 def _sequence(items: Sequence[Any], *, fold: bool, last: bool = False) -> str:
     return "".join(
         _item(item, fold=fold, last=last and position == len(items)) for position, item in enumerate(items, 1)
@@ -195,6 +216,8 @@ def _item(item: Any, *, fold: bool, last: bool) -> str:
         return scoped(_sequence(value[3], fold=fold), value[1] & _FLAGS, value[2] & _FLAGS)
     if op == "BRANCH":
         return "(?:" + "|".join(_sequence(branch, fold=fold) for branch in value[1]) + ")"
+    if op == "AT" and str(value) in _LINES:
+        return _LINES[str(value)]
     if op == "LITERAL" and value > 0x7F:
         return f"[{_BEYOND_ASCII}]{{1,4}}"
     if op == "NOT_LITERAL" and value > 0x7F:

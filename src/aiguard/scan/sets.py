@@ -7,7 +7,7 @@ from typing import Final
 
 import re2
 
-from aiguard.scan.engine import ScanFailed
+from aiguard.scan.filters import ScanFailed
 from aiguard.scan.places import encode
 from aiguard.scan.recognizer import RecognizerError
 
