@@ -18,6 +18,7 @@ _DATE: Final = re.compile(
     r"(?:[ T]\d\d.?)?"
 )
 _DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_CODE_POINTS: Final = re.compile(r"00\d\d(?: \d{4}){1,3}")
 _COUNTED: Final = "12345678901234567890"
 _PAIRS: Final = re.compile(r"\d\d(?: \d\d){2,4}")
 _AMOUNT: Final = re.compile(r"\d+\.\d+|\d{1,3}(?:\.\d{3})+")
@@ -49,7 +50,7 @@ def international(text: str) -> bool:
     plus = text.startswith("+")
     if not plus:
         digits = digits[2:]
-    if not 7 <= len(digits) <= 15:
+    if not 7 <= len(digits) <= 15 or _CODE_POINTS.fullmatch(text):
         return False
     return _assigned(digits, strict=not (text[1:2].isdigit() if plus else not text.isdigit()))
 
@@ -81,7 +82,8 @@ def _lengths(region: str) -> frozenset[int]:
 
 
 @lru_cache(maxsize=4096)
-def _anywhere(digits: str) -> bool:
+def assigned_somewhere(digits: str) -> bool:
+    """Whether some country has assigned a number, with its code, its national prefix or without either."""
     import phonenumbers
 
     if _assigned(digits, strict=True):
@@ -112,7 +114,7 @@ def anywhere(text: str) -> bool:
         return False
     if _AMOUNT.fullmatch(text) or _YEAR.fullmatch(text) or _published(digits):
         return False
-    return _anywhere(digits)
+    return assigned_somewhere(digits)
 
 
 def _published(digits: str) -> bool:
@@ -213,7 +215,7 @@ def eight(text: str) -> bool:
 def short(text: str) -> bool:
     """Five or six figures that some country has assigned, and no round amount."""
     digits = _digits(text)
-    return len(set(digits)) > 2 and not digits.endswith("000") and _anywhere(digits)
+    return len(set(digits)) > 2 and not digits.endswith("000") and assigned_somewhere(digits)
 
 
 def chinese(text: str) -> bool:
@@ -227,7 +229,7 @@ def bracketed(text: str) -> bool:
     digits = "".join(groups)
     if not 8 <= len(digits) <= 12 or len(set(digits)) < 3 or re.match(r"\((?:19|20)\d\d\)", text):
         return False
-    return _trunk(digits) if digits[0] == "0" else _anywhere(digits)
+    return _trunk(digits) if digits[0] == "0" else assigned_somewhere(digits)
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiguard.scan.program import Search, searcher
 from aiguard.scan.recognizer import Recognizer, Validate, compile_pattern
-from aiguard.scan.words import in_ascii, labelled, last, preceding, spaced, spelled, trigger, words
+from aiguard.scan.words import answered, in_ascii, labelled, last, preceding, spaced, spelled, trigger, under_its_key, words
 
 FRACTION: Final = 9
 """Digits in one run after a decimal point from which on they are taken for a fraction and for nothing else."""
@@ -89,13 +89,13 @@ class Compiled:
         recognizer = self.recognizer
         if not recognizer.context and not recognizer.deny and not recognizer.alone_score:
             return recognizer.base_score
-        before = spaced(preceding(text, start, recognizer.context_window))
+        before = under_its_key(spaced(preceding(text, start, recognizer.context_window)))
         for said in (before, key):
             if not said:
                 continue
             context, deny = self.speaking(said)
             speaks_for, against = last(context, said), last(deny, said)
-            if speaks_for > against:
+            if speaks_for > against and not (recognizer.first_only and answered(said[speaks_for:], text[start])):
                 return max(recognizer.base_score, recognizer.context_score)
             if against >= 0:
                 return 0.0
@@ -137,7 +137,8 @@ class Compiled:
             end = _shorter(text, start, end)
             if end <= start:
                 return 0
-        return end
+        behind = recognizer.behind
+        return end if behind is None or behind(text[max(0, start - recognizer.context_window) : start]) else 0
 
 
 def _word(char: str) -> bool:

@@ -48,7 +48,9 @@ class Recognizer:
     how many groups a candidate that fails validation may lose at its end ("4111 1111 1111 1111 2"). ``boundary``
     wants no letter or digit of any script directly before or after the match. ``open_end`` asks that only before it, and
     ``follows`` is asked of the characters before a match that one does stand before, such as where another value ends
-    there. ``not_after`` and ``not_before`` are
+    there. ``behind`` is asked of the ``context_window`` characters before any match, whatever they are: whether a value may stand there.
+    With ``first_only`` a context word speaks for the first value behind it, and for none that follows in another sentence, line or column.
+    ``not_after`` and ``not_before`` are
     further characters that must not stand there (a full stop or a colon counts before a letter or digit only, a comma after a digit only); nor are the
     digits of a decimal fraction a match. ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
@@ -73,6 +75,8 @@ class Recognizer:
     boundary: bool = True
     open_end: bool = False
     follows: Validate | None = None
+    behind: Validate | None = None
+    first_only: bool = False
     not_after: str = ""
     not_before: str = ""
     alone_score: float = 0.0

@@ -22,6 +22,55 @@ def spaced(text: str) -> str:
     return text.replace("_", " ").replace("-", " ")
 
 
+_OWN_KEY: Final = re.compile(r',\s*"([^"\n]{1,48})"\s*:\s*"?\Z')
+_SAYS_NOTHING: Final = frozenset(
+    (
+        "value",
+        "val",
+        "number",
+        "no",
+        "nr",
+        "num",
+        "text",
+        "data",
+        "content",
+        "id",
+        "code",
+        "nummer",
+        "numero",
+        "número",
+        "numéro",
+    )
+)
+"""Last words of keys that leave it to the keys beside them what a value is: ``{"type": "phone", "value": …}``."""
+
+
+def under_its_key(said: str) -> str:
+    """``said`` from the quoted key on that a value stands under, where it has one: the keys before it are other values' names.
+
+    >>> under_its_key('"phone": null, "created at": ')
+    'created at": '
+    """
+    if '":' not in said[-4:]:
+        return said
+    key = _OWN_KEY.search(said)
+    if key is None or _SAYS_NOTHING.intersection(key[1].split()[-1:]):
+        return said
+    return said[key.start(1) :]
+
+
+_ANSWER: Final = re.compile(r"\d{3,}[a-z]?(?:[.;|][ \t]|[ \t]*\r?\n|,[ \t]*[\"a-z])[^\d]*[^\W\d_][^\d]*\Z")
+
+
+def answered(said: str, first: str) -> bool:
+    """Whether a value has been given between a name and the value that begins with ``first``, and another sentence, line or column has begun.
+
+    >>> answered(" 943 476 5919. bp ", "1"), answered("? [10:03] customer: ", "9"), answered(" 1234567, ", "B")
+    (True, False, False)
+    """
+    return _ANSWER.search(said + first if said.rstrip()[-1:] == "." else said) is not None
+
+
 def preceding(text: str, start: int, window: int) -> str:
     """The ``window`` characters before ``start``, without a word that the window cuts: "phone" is not in "microphone"."""
     first = start - window

@@ -254,6 +254,8 @@ def kazakh(text: str) -> bool:
 
 def singapore(text: str) -> bool:
     """Singapore NRIC and FIN, the M series of 2022 included."""
+    if text[0].isupper() != text[-1].isupper():
+        return False
     compact = _compact(text)
     total = sum(int(d) * w for d, w in zip(compact[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True))
     total += {"T": 4, "G": 4, "M": 3}.get(compact[0], 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from aiguard.detect import phones
-from aiguard.detect.catalogue.phone_words import OTHER_NUMBERS, PHONE_CONTEXT
+from aiguard.detect import phone_groups, phones
+from aiguard.detect.catalogue.phone_words import OTHER_NUMBERS, PHONE_CONTEXT, ROOMS
 from aiguard.scan import Recognizer
 
 # Latin, Greek and Cyrillic letters; scripts that are written without spaces are left out, since there the words
@@ -182,6 +182,7 @@ RECOGNIZERS = (
         type="PHONE_NUMBER",
         pattern=rf"\+?(?:\(0?\d{{1,4}}\)|\b\d)(?:[ \t().\-/]{{0,2}}\d){{5,14}}{_EXTENSION}\b",
         validate=phones.national,
+        not_after="#",
         shrink=3,
         context=PHONE_CONTEXT,
         deny=OTHER_NUMBERS,
@@ -222,6 +223,46 @@ RECOGNIZERS = (
             "0-306-40615-2",
             "order 0341 838 7176",
         ),
+    ),
+    Recognizer(
+        name="phone_local",
+        type="PHONE_NUMBER",
+        pattern=(
+            r"\b[1-9]\d{0,3}(?:-\d{4,5}|(?:[ ][0-9A-Fa-f]{0,3}\d[0-9A-Fa-f]{0,7}){1,6}(?:[ \t]{0,8}\r?\n[ \t]{0,8}\d{1,9})?)\b"
+        ),
+        validate=phone_groups.local,
+        behind=phone_groups.apart,
+        deny=(*OTHER_NUMBERS, *ROOMS),
+        not_before="-/:%@.",
+        base_score=0.55,
+        context_window=NAMED,
+        max_length=110,
+        priority=41,
+        source="how numbers without a trunk prefix are grouped; phonenumbers metadata",
+        examples=("come by or try 91 23 45 67 tonight", "Jane, 521 2345, High Street", "got 6123 4567"),
+        counter_examples=(
+            "row 91 23 45 67 88",
+            "rows 91 23 45 67\n88 12 13 14",
+            "from 1914 1918",
+            "order 6123 4567",
+            "drawn 12 23 34 48",
+            "ISO 754 2219",
+            "a 12 91 23 45 67",
+            "dump 6123 4567 a9f3",
+        ),
+    ),
+    Recognizer(
+        name="phone_lettered",
+        type="PHONE_NUMBER",
+        pattern=r"[\n|•·](?:[ ]{0,2})(?:[TMPFDCHW]|Ph|Tf|Tlf)(?:[.:][ ]{0,2}|[ ]{1,2})(\(?\d(?:[ ().\-/]{0,2}\d){6,13})\b",
+        validate=phones.anywhere,
+        not_before="-/:%@",
+        base_score=0.6,
+        max_length=60,
+        priority=41,
+        source="signature blocks; phonenumbers metadata",
+        examples=("Jane Doe\nT 71234567\nacme.example", "Jane | M: 521 2345"),
+        counter_examples=("see T 71234567", "Jane\nT 1000000"),
     ),
     Recognizer(
         name="phone_bracketed",

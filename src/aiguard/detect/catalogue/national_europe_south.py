@@ -9,7 +9,7 @@ from aiguard.detect.catalogue.numbers import NumberRow, numbers
 
 _ROWS: Final[tuple[NumberRow, ...]] = (
     ("AD_TAX_ID", r"(?i)\b[ACDEFGLOPU][ \-]?\d{6}[ \-]?[A-Z]\b", "ad.nrt", ("nrt", "número de registre tributari", "registre tributari"), 0.1, 0.0, "Andorra", "nrt U-132950-X", "qty U-132950-X"),
-    ("AL_TAX_ID", r"(?i)\b(?:AL)?[A-M]\d{8}[A-W]\b", "al.nipt", ("nipt", "nuis", "numri i identifikimit", "identifikimit për personin e tatueshëm"), 0.1, 0.0, "Albania", "nipt K22218003V", "qty K22218003V"),
+    ("AL_TAX_ID", r"(?i)\b(?:\(?AL\)?[ ]?)?[A-M][ ]?\d{8}[ ]?[A-W]\b", "al.nipt", ("nipt", "nuis", "numri i identifikimit", "identifikimit për personin e tatueshëm"), 0.1, 0.0, "Albania", "nipt K22218003V", "qty K22218003V"),
     ("CY_VAT", r"(?i)\bCY[ \-]?[013-59]\d{7}[A-Z]\b", "cy.vat", ("vat", "φπα", "αριθμός εγγραφής φ.π.α."), 0.85, 0.0, "Cyprus", "CY10320441Y", "CY10320440Y"),
     ("ES_CIF", r"(?i)\b(?:ES)?[ABCDEFGHJNPQRSUVW][ \-]?\d{2}[. ]?\d{3}[. ]?\d{2}\d?[ \-]?[0-9A-J]\b", "es.cif", ("cif", "nif", "código de identificación fiscal"), 0.1, 0.55, "Spain, Real Decreto 1065/2007", "cif B41405184", "cif B41405180"),
     ("ES_VAT", r"(?i)\bES[ \-]?[0-9A-Z]\d{7}[0-9A-Z]\b", "es.nif", ("nif", "iva", "vat", "número de identificación fiscal"), 0.8, 0.0, "Spain, AEAT", "ESB14233886", "ESB14233880"),
@@ -25,7 +25,7 @@ _ROWS: Final[tuple[NumberRow, ...]] = (
     ("HR_VAT", r"(?i)\bHR[ ]?\d{11}\b", "hr.oib", ("pdv", "oib", "vat"), 0.8, 0.0, "Croatia, Porezna uprava", "HR42541126366", "HR42541126360"),
     ("IT_VAT_CODE", r"(?i)\bIT[ ]?\d{11}\b", "it.iva", ("partita iva", "p iva", "piva", "vat", "iva"), 0.8, 0.0, "Italy, Agenzia delle Entrate", "IT09000460015", "IT09000460010"),
     ("IT_VAT_CODE", r"\b\d{11}\b", "it.iva", ("partita iva", "p iva", "p.iva", "piva", "iva"), 0.1, 0.55, "Italy, Agenzia delle Entrate", "partita iva 58000490019", "partita iva 58000490010"),
-    ("IT_DRIVER_LICENSE", r"(?i)\b(?:[A-Z]{2}\d{7}[A-Z]|U1[A-Z0-9]{7}[A-Z])\b", checks.has_digits, ("patente", "patente di guida", "numero patente", "driver license", "driving licence", "driving license"), 0.1, 0.51, "Italy, Motorizzazione Civile", "patente AA0123456B", "qty AA0123456B"),
+    ("IT_DRIVER_LICENSE", r"(?i)\b(?:[A-Z]{2}\d{7}[A-Z]|U1[A-Z0-9]{7}[A-Z])\b", checks.has_digits, ("patente", "patente di guida", "numero patente", "driver license", "driving licence", "driving license", "license", "licence"), 0.1, 0.51, "Italy, Motorizzazione Civile", "patente AA0123456B", "qty AA0123456B"),
     ("IT_PASSPORT", r"(?i)\b[A-Z]{2}\d{7}\b", "", ("passaporto", "numero passaporto", "elettronico"), 0.1, 0.51, "Italy, Ministero degli Affari Esteri", "passaporto AA1234567", "qty AA1234567"),
     ("IT_IDENTITY_CARD", r"(?i)\b(?:[A-Z]{2}[ ]?\d{7}|\d{7}[A-Z]{2}|C[A-Z]\d{5}[A-Z]{2})\b", "", ("carta d'identità", "carta di identità", "carta identità", "carta d'identita", "documento d'identità", "cie"), 0.1, 0.51, "Italy, Ministero dell'Interno", "carta d'identità CA12345AA", "qty CA12345AA"),
     ("MK_TAX_ID", r"(?i)\b(?:(?:MK|МК)[ ]?)?\d{13}\b", "mk.edb", ("edb", "едб", "даночен број"), 0.1, 0.0, "North Macedonia", "edb 4030174185620", "edb 4030174185621"),

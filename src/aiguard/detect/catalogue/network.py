@@ -41,6 +41,7 @@ RECOGNIZERS = (
         deny=_NOT_ADDRESSES,
         not_after=".",
         not_before=".",
+        context_window=20,
         base_score=0.8,
         max_length=20,
         priority=50,

@@ -20,7 +20,7 @@ from aiguard.detect.catalogue.written import loosened
 from aiguard.scan import Recognizer
 from aiguard.scan.recognizer import Validate
 
-WINDOW: Final = 48
+WINDOW: Final = 60
 """Characters before a number in which the words for it count."""
 
 ALONE: Final = 0.55
@@ -30,6 +30,15 @@ GENERAL: Final = (
     "id number", "national id", "identity number", "identification number", "tax id", "tax number", "tax identification number",
 )  # fmt: skip
 """Words that speak for a number of any country where chance is unlikely: its check then says whose it is."""
+
+ARTICLES: Final = (
+    "sku", "skus", "part no", "part number", "part numbers", "item no", "item number", "item code", "article no", "article number", "artikelnummer", "artikel nr",
+    "artikel", "référence", "referencia", "codice articolo", "model no", "model number", "serial no", "serial number", "product code", "product id", "barcode", "batch no", "lot no",
+    "品番", "型番", "货号",
+)  # fmt: skip
+"""Names of what is sold: they speak against numbers of people and companies that a letter or two gives away."""
+
+_LIKE_ARTICLES: Final = frozenset({"SG_UEN", "SG_NRIC_FIN", "ES_NIF", "ES_NIE", "IE_PPS"})
 
 _NO_PERSONS: Final = frozenset(
     {"US_NPI", "MEDICAL_LICENSE", "ES_CADASTRE", "DE_LEITWEG_ID", "NL_EDUCATION_NUMBER", "UK_PUPIL_NUMBER"}
@@ -162,14 +171,15 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
                 type=type,
                 pattern=written if loose and not alone else pattern,
                 validate=validate,
+                first_only=score < 0.5 and (not check or check in _UNCHECKED),
                 shrink=1 if loose and not alone else 0,
                 context=(*context, *GENERAL, *spoken_of(type))
                 if validate and score < 0.5 and alone >= ALONE and type not in _NO_PERSONS
                 else context,
                 base_score=score,
-                deny=TELEPHONES if not check or check in _UNCHECKED else (),
+                deny=ARTICLES if type in _LIKE_ARTICLES else TELEPHONES if not check or check in _UNCHECKED else (),
                 context_score=0.9 if validate else 0.75,
-                context_window=WINDOW,
+                context_window=160 if type in _LIKE_ARTICLES and score >= 0.5 else WINDOW,
                 alone_score=alone,
                 labels=labels_of(context, check),
                 labelled_score=LABELLED,

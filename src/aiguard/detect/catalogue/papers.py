@@ -12,18 +12,26 @@ from typing import Final
 from aiguard.detect.catalogue import checks
 from aiguard.detect.catalogue.financial import IBAN_LENGTHS
 from aiguard.detect.catalogue.numbers import checked
+from aiguard.detect.catalogue.phone_words import TELEPHONES
 from aiguard.scan import Recognizer
 
 _DATE: Final = re.compile(
     r"(?:(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:19|20)?\d\d)"
 )
+_YEAR_AND_NUMBER: Final = re.compile(r"(?:19|20)\d\d-\d{4}")
 _AMOUNT: Final = re.compile(r"\d{1,3}(?:[.,' ]?\d{3}){0,2}[.,]\d\d")
 _MONTH: Final = (
     r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]vrier|m[aä]r(?:ch|z|s|zo|ço)?|apr(?:il|ile)?|avril|abril|ma[yi]|mayo|maggio|maio"
     r"|june?|juni|juin|junio|giugno|junho|july?|juli|juillet|julio|luglio|julho|aug(?:ust)?|ao[uû]t|agosto|sep(?:t(?:ember)?)?|septembre"
     r"|septiembre|settembre|setembro|o[ck]t(?:ober|obre|ubre)?|ottobre|outubro|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember|embre|embro)?"
-    r"|d[ée]cembre|diciembre|dicembre|enero|gennaio|janeiro|febrero|febbraio|fevereiro)"
+    r"|d[ée]cembre|diciembre|dicembre|enero|gennaio|janeiro|febrero|febbraio|fevereiro"
+    r"|januari|februari|maart|mei|augustus|augusti|marts|mars|ledna|února|března|dubna|května|června|července|srpna|září|října|listopadu|prosince"
+    r"|stycznia|lutego|marca|kwietnia|czerwca|lipca|sierpnia|września|października|listopada|grudnia"
+    r"|tammikuuta|helmikuuta|maaliskuuta|huhtikuuta|toukokuuta|kesäkuuta|heinäkuuta|elokuuta|syyskuuta|lokakuuta|marraskuuta|joulukuuta"
+    r"|ocak|şubat|mart|nisan|mayıs|haziran|temmuz|ağustos|eylül|ekim|kasım|aralık"
+    r"|января|февраля|марта|апреля|мая|июня|июля|августа|сентября|октября|ноября|декабря"
+    r"|ianuarie|februarie|martie|aprilie|iunie|iulie|septembrie|octombrie|noiembrie|decembrie)"
 )
 
 
@@ -57,6 +65,8 @@ def _plate(text: str) -> bool:
 def _postcode(text: str) -> bool:
     """Three to nine letters and digits with a digit, and no pattern of one: ``00000-000``, ``9XXX``."""
     written = [char for char in text if char.isalnum()]
+    if _YEAR_AND_NUMBER.fullmatch(text):
+        return False
     return any(map(str.isdigit, text)) and 3 <= len(written) <= 9 and len(set(written)) > 1 and "XX" not in text.upper()
 
 
@@ -66,7 +76,25 @@ _ANY: Final = r"\b[A-Z0-9]{1,20}(?:[.\-/ ][A-Z0-9]{1,15}){0,5}\b"
 _WORDED: Final = (
     (
         "ID_NUMBER", _ANY, _long,
-        ("id number", "id no", "id card", "id card number", "identity number", "identity card", "identity card number", "national id",
+        ("id number", "id no",
+         "jedinstveni matični broj", "matični broj građana", "јединствени матични број", "единствен матичен број", "матичен број",
+         "единен граждански номер", "asmens kodas", "personas kods", "isikukood", "rodné číslo", "numer identyfikacyjny", "osobní číslo",
+         "személyi szám", "személyi azonosító", "cod numeric personal", "código único de identificación", "documento nacional de identidad",
+         "documento único de identidad", "cédula de identidad", "cédula de ciudadanía", "cédula de extranjería", "carné de identidad",
+         "clave única de registro", "número de cédula", "número nacional", "numéro national", "registre national",
+         "numéro d'identification nationale", "carte nationale", "rijksregisternummer", "persoonsnummer", "kennitala", "personnummer", "personnr",
+         "fødselsnummer", "fødselsnr", "p tal", "henkilötunnus", "kimlik numaram", "fərdi identifikasiya nömrəsi", "identifikasiya nömrəsi",
+         "индивидуальный идентификационный номер", "идентификационный номер", "личный номер", "персональный номер", "ідентифікаційний номер",
+         "особовий номер", "מספר זהות", "ת.ז", "الرقم القومي", "الرقم الوطني", "رقم البطاقة", "الهوية الوطنية", "الرقم المدني", "شماره ملی",
+         "شناسه ملی", "आधार", "आधार संख्या", "পরিচয়পত্র", "เลขประจำตัวประชาชน", "เลขประจำตัว", "căn cước công dân", "số định danh",
+         "chứng minh nhân dân", "nomor induk kependudukan", "kad pengenalan", "居民身份证", "身份证号", "公民身份号码", "在留カード", "외국인등록번호", "individual number",
+         "national register number", "national registry number", "resident registration number", "foreigner identification number",
+         "number of a foreigner", "number for foreigners", "national number", "citizen code", "population register number", "civil number",
+         "civil id", "identity document number", "employee identification number", "employer identification number", "business number",
+         "business registration number", "organisation no", "registrikood", "reģistrācijas numurs", "įmonės kodas", "identifikačné číslo",
+         "identifikační číslo", "matični broj", "матични број", "единен идентификационен код", "registrijska številka", "cégjegyzékszám",
+         "ondernemingsnummer", "numéro d'entreprise", "organisationsnummer", "organisasjonsnummer", "y tunnus", "法人番号", "사업자등록번호", "법인등록번호",
+         "统一社会信用代码", "id card", "id card number", "identity number", "identity card", "identity card number", "national id",
          "national id number", "national identification number", "national identity number", "identification number", "personal number", "identity nr", "identification nr", "citizen number", "citizen service number", "identity code", "birth number", "national identifier",
          "registration number", "organisation number", "organization number", "company number", "company register number", "corporate number", "enterprise number",
          "register number", "social security number", "social insurance number", "national insurance number",
@@ -76,7 +104,7 @@ _WORDED: Final = (
          "číslo občanského průkazu", "személyi igazolvány", "kimlik numarası", "kimlik no", "удостоверение личности", "номер паспорта", "身份证", "身份证号码",
          "身分證", "身分證字號", "身份證", "身分証番号", "주민등록번호", "신분증", "เลขบัตรประชาชน", "رقم الهوية", "بطاقة الهوية", "کد ملی", "पहचान पत्र", "תעודת זהות", "nomor ktp"),
         ("vehicle", "order", "transaction", "ticket", "device", "product", "case", "session", "build", "bestellung", "bestellnummer", "commande", "pedido", "ordine", "zamówienie",
-         "заказ", "заказа", "订单", "訂單", "注文", "주문", "طلب"), 36,
+         "заказ", "заказа", "订单", "訂單", "注文", "주문", "طلب"), 52,
         "My ID number is 54810-77", "the ID card office at 12 o'clock",
     ),
     (
@@ -85,7 +113,7 @@ _WORDED: Final = (
          "passaporte", "paspoort", "paspoortnummer", "paszport", "paszportu", "pasnummer", "passnummer", "passi", "útlevél", "pașaport", "pasaport",
          "διαβατήριο", "διαβατηρίου", "паспорт", "паспорта", "护照", "护照号", "護照", "旅券", "旅券番号", "パスポート", "여권", "여권번호", "جواز السفر", "جواز سفر", "گذرنامه",
          "पासपोर्ट", "หนังสือเดินทาง", "דרכון", "hộ chiếu", "paspor"),
-        ("expires", "issued"), 32,
+        ("expires", "issued"), 40,
         "passport no. XN1234567", "passport control opened at 10",
     ),
     (
@@ -94,49 +122,76 @@ _WORDED: Final = (
          "permiso de conducir", "carnet de conducir", "licencia de conducir", "patente di guida", "carta de condução", "cnh", "rijbewijs", "rijbewijsnummer",
          "körkort", "førerkort", "kørekort", "ajokortti", "prawo jazdy", "prawa jazdy", "řidičský průkaz", "permis auto", "sürücü belgesi", "ehliyet", "водительское удостоверение",
          "права", "驾驶证", "駕駛執照", "運転免許", "운전면허", "رخصة القيادة", "गवाहीनामा", "ใบขับขี่", "sim"),
-        ("software", "product"), 36,
+        ("software", "product"), 48,
         "Führerschein B072RRE2I55", "Führerschein Klasse B",
     ),
     (
         "VAT_ID", _ANY, _long,
-        ("vat", "vat number", "vat no", "vat id", "vat reg", "vat registration number", "vat identification number", "ust id", "ust idnr", "ustid", "umsatzsteuer id",
+        ("vat", "vat number",
+         "numéro d'identification à la taxe", "imposta sul valore aggiunto", "impuesto sobre el valor añadido", "value added tax",
+         "umsatzsteuer identifikationsnummer", "mervärdesskattenummer", "momsregistreringsnummer", "momsregistreringsnr", "arvonlisäveronumero",
+         "arvonlisäverotunnus", "käibemaks", "pievienotās vērtības nodokļa", "pridėtinės vertės mokesčio", "daň z pridanej hodnoty",
+         "omzetbelastingnummer", "αριθμός εγγραφής φπα", "közösségi adószám", "налог на добавленную стоимость", "pdv id", "mva nummer", "vat no", "vat id", "vat reg", "vat registration number", "vat identification number", "ust id", "ust idnr", "ustid", "umsatzsteuer id",
          "umsatzsteueridentifikationsnummer", "numéro de tva", "tva", "partita iva", "numero iva", "número de iva", "taxe sur la valeur ajoutée", "btw nummer", "btw", "btw identificatienummer", "kmkr", "pvm kodas", "alv nro", "ič dph", "momsnummer", "moms nr", "mva",
          "alv numero", "nip", "dič", "ičo", "pdv broj", "áfa", "ддс", "ндс", "φπα", "kdv", "gst", "gst number", "gstin", "增值税号", "税号"),
-        ("order",), 32,
+        ("order",), 44,
         "Our VAT number is 1234567890123", "VAT of 19 percent",
     ),
     (
         "TAX_ID", _ANY, _long,
-        ("tax id", "tax id number", "tax identification number", "tax identification", "taxpayer identification number", "taxpayer id", "tax number", "tax no", "tax reference", "tin",
+        ("tax id", "tax id number",
+         "numri i identifikimit", "vergi identifikasiya nömrəsi", "vergi kimlik numarası", "registro único de contribuyentes",
+         "registro único de contribuyente", "registro único tributario", "registro único de información fiscal", "rol único tributario",
+         "cédula jurídica", "cédula tributaria", "clave de identificación fiscal", "clave única de identificación tributaria",
+         "código de identificación fiscal", "número de identificación tributaria", "registro federal de contribuyentes",
+         "registro nacional del contribuyente", "registro nacional de contribuyentes", "registro tributario", "cadastro nacional da pessoa jurídica",
+         "cadastro de pessoas físicas", "número de identificação fiscal", "número de identificação de pessoa coletiva", "identificação tributária",
+         "identification fiscale", "matricule fiscal", "numéro d'identification fiscale", "numéro fiscal de référence",
+         "cod de identificare fiscală", "codul de identificare fiscală", "cod unic de înregistrare", "codul unic de înregistrare",
+         "codice operatore economico", "daňové číslo", "daňové identifikačné číslo", "porezni broj", "osobni identifikacijski broj",
+         "порески идентификациони број", "poreski identifikacioni broj", "poreski broj", "davčna številka", "даночен број",
+         "реєстраційний номер облікової картки", "рнокпп", "єдрпоу", "унп", "учётный номер плательщика", "учетный номер плательщика",
+         "індивідуальний податковий номер", "mokesčių mokėtojo kodas", "nodokļu maksātāja", "maksukohustuslase", "käibemaksukohuslase", "adószám",
+         "adóazonosító jel", "skatteregistreringsnummer", "vinnutal", "nomor pokok wajib pajak", "tax registration number", "tax registry number",
+         "taxpayer number", "taxpayer identity", "tax account number", "income tax number", "sales tax number", "national tax number",
+         "unified business number", "統一編號", "tax file number", "identificador tributario", "número de registre tributari",
+         "αριθμός φορολογικού μητρώου", "tax identification number", "tax identification", "taxpayer identification number", "taxpayer id", "tax number", "tax no", "tax reference", "tin",
          "tax identifier", "tax code", "fiscal code", "fiscal number", "steuer id", "steuernummer", "steueridentifikationsnummer", "numéro fiscal", "identifiant fiscal", "número de identificación fiscal",
          "identificación tributaria", "codice fiscale", "número de contribuinte", "número fiscal", "belastingnummer", "fiscaal nummer", "skattenummer", "verotunnus", "numer podatkowy",
          "daňové identifikační číslo", "adóazonosító", "cod fiscal", "vergi numarası", "vergi no", "инн", "налоговый номер", "идентификационный номер налогоплательщика", "ідентифікаційний номер",
          "αφμ", "纳税人识别号", "统一编号", "納税者番号", "마이넘버", "납세자번호", "الرقم الضريبي", "מספר עוסק", "mã số thuế", "npwp", "เลขประจำตัวผู้เสียภาษี"),
-        ("order",), 36,
+        ("order",), 52,
         "My tax identification number is 160260323", "tax number crunching since 2010",
     ),
     (
         "HEALTH_ID", _ANY, _long,
-        ("health insurance number", "insurance number", "health card", "health card number", "health number", "medical record number", "medical record", "mrn", "patient id", "patient number",
+        ("health insurance number",
+         "sozialversicherungsnummer", "numéro de sécurité sociale", "número de la seguridad social", "health id", "health identifier",
+         "personal health number", "health service number", "assurance maladie", "insurance id", "insurance number", "health card", "health card number", "health number", "medical record number", "medical record", "mrn", "patient id", "patient number",
          "member id", "member number", "medicare number", "medicaid", "medicaid id", "versichertennummer", "krankenversicherungsnummer", "versicherungsnummer", "numéro d'assurance maladie", "carte vitale", "tarjeta sanitaria",
          "número de seguridad social", "número de afiliación", "tessera sanitaria", "número de utente", "cartão sus", "zorgnummer", "polisnummer", "numer ubezpieczenia", "номер полиса", "снилс", "полис омс",
          "医保卡", "健保卡", "保険証番号", "건강보험", "رقم التأمين"),
-        ("car",), 36,
+        ("car",), 48,
         "MRN 00451-882", "medical record of 2019",
     ),
     (
         "BANK_ACCOUNT", r"\b(?:[A-Z]{1,4}[ \-]?)?\d(?:[ .\-/]?\d){5,23}\b", _long,
-        ("account number", "sort code", "routing number", "blz", "bankleitzahl", "konto", "bank account", "account no", "a/c no", "acct no", "acct", "kontonummer", "kontonr", "bankkonto", "numéro de compte", "compte bancaire", "rib", "número de cuenta", "cuenta bancaria", "numero di conto", "conto corrente",
+        ("account number",
+         "clave bancaria", "clave bancaria estandarizada", "clave bancaria uniforme", "clave interbancaria", "cuenta corriente", "numero de cuenta",
+         "bank code", "bankkontonummer", "kontonumre", "broj računa", "žiro račun", "банкова сметка", "λογαριασμός", "חשבון בנק", "شماره حساب",
+         "شماره شبا", "sort code", "routing number", "blz", "bankleitzahl", "konto", "bank account", "account no", "a/c no", "acct no", "acct", "kontonummer", "kontonr", "bankkonto", "numéro de compte", "compte bancaire", "rib", "número de cuenta", "cuenta bancaria", "numero di conto", "conto corrente",
          "número da conta", "conta bancária", "rekeningnummer", "bankrekening", "tilinumero", "bankgiro", "plusgiro", "numer konta", "nr konta", "rachunek", "číslo účtu", "bankszámlaszám", "hesap numarası", "номер счета", "расчетный счет", "р/с",
          "银行账号", "银行卡号", "銀行帳號", "口座番号", "계좌번호", "رقم الحساب", "खाता संख्या", "เลขที่บัญชี", "số tài khoản", "nomor rekening"),
-        (), 36,
+        (), 48,
         "Kontonummer 0532013000", "Kontonummer fehlt seit 2019",
     ),
     (
         "LICENSE_PLATE",
         r"\b(?:[A-ZÄÖÜ]{1,3}[ .\-·]{1,3})?[A-Z0-9ÄÖÜ]{1,8}(?:[ .\-·][A-Z0-9]{1,6}){0,2}\b",
         _plate,
-        ("license plate", "licence plate", "plate", "plates", "tag number", "number plate", "registration plate", "plate number", "plate no", "license plate number", "car plate", "vehicle registration", "kennzeichen", "nummernschild", "plaque d'immatriculation", "plaque",
+        ("license plate",
+         "reg nr", "reg.nr", "regnr", "reg no", "reg.no", "registration mark", "reg plate", "nomor polisi", "регистрационен номер",
+         "αριθμός κυκλοφορίας", "מספר רכב", "licence plate", "plate", "plates", "tag number", "number plate", "registration plate", "plate number", "plate no", "license plate number", "car plate", "vehicle registration", "kennzeichen", "nummernschild", "plaque d'immatriculation", "plaque",
          "immatriculation", "matrícula", "placa", "targa", "kenteken", "registreringsnummer", "registreringsskylt", "rekisterinumero", "rekisterikilpi", "tablica rejestracyjna", "nr rejestracyjny", "numer rejestracyjny", "spz", "rendszám",
          "număr de înmatriculare", "plaka", "номерной знак", "госномер", "гос номер", "车牌", "車牌", "ナンバープレート", "차량번호", "رقم اللوحة", "ทะเบียนรถ", "biển số", "plat nomor"),
         ("tectonic",), 28,
@@ -183,8 +238,9 @@ RECOGNIZERS = (
             type=type,
             pattern=pattern,
             validate=check,
+            first_only=True,
             context=context,
-            deny=deny,
+            deny=(*deny, *TELEPHONES),
             base_score=0.1,
             context_score=0.6,
             context_window=window,
