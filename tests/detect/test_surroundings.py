@@ -92,3 +92,19 @@ def test_an_address_behind_a_path_with_a_version_is_one() -> None:
 )
 def test_a_date_of_birth_is_found_with_the_months_of_its_language(text: str) -> None:
     assert [type for type, _ in found(text)] == ["DATE_OF_BIRTH"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("it is 4111 <b>1111</b> 1111 1111, thanks", ("CREDIT_CARD", "4111 <b>1111</b> 1111 1111")),
+        ("4111-**1111**-1111-1111", ("CREDIT_CARD", "4111-**1111**-1111-1111")),
+        (
+            "<tr><td>NL91</td><td>ABNA</td><td>0417</td><td>1643</td><td>00</td></tr>",
+            ("IBAN_CODE", "NL91</td><td>ABNA</td><td>0417</td><td>1643</td><td>00"),
+        ),
+        ("<p>Tel.: <strong>0341 838 71 76</strong></p>", ("PHONE_NUMBER", "0341 838 71 76")),
+    ],
+)
+def test_a_value_is_found_with_markup_inside_and_around_it(text: str, value: tuple[str, str]) -> None:
+    assert found(text) == [value]

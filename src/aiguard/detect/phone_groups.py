@@ -20,6 +20,7 @@ _SHAPES: Final = frozenset(
 )  # fmt: skip
 """Groups of the national formats in the phonenumbers metadata that have no trunk prefix, but for those that are amounts or days."""
 
+_SPREAD: Final = 20
 _YEARS: Final = re.compile(r"(?:1[5-9]|20)\d\d")
 _POSTCODE: Final = re.compile(r"\d{3}-00\d\d")
 """As most postcodes of Japan are."""
@@ -45,6 +46,14 @@ def apart(before: str) -> bool:
     return label is not None and label[1] in _LABELS
 
 
+_GOES_ON: Final = re.compile(r"\d[-./]\Z")
+
+
+def begins(before: str) -> bool:
+    """Whether figures behind ``before`` begin there, and do not go on: ``04-2024`` of ``01-04-2024`` does."""
+    return _GOES_ON.search(before) is None
+
+
 def local(text: str) -> bool:
     """An assigned number in groups as some country writes it, with one kind of separator, that is no years, no amount and not counted up."""
     groups = re.findall(r"\d+", text)
@@ -63,6 +72,10 @@ def local(text: str) -> bool:
         steps = {int(after) - int(before) for before, after in itertools.pairwise(groups)}
         if len(steps) == 1 or min(steps) > 0 or max(steps) < 0:
             return False  # counted, or sorted as what is drawn or measured is
+        if len(groups) == 4 and max(map(int, groups)) - min(map(int, groups)) < _SPREAD:
+            return False  # measured: of the same thing, again and again
+    if len(groups) == 2 and all(group.endswith("00") for group in groups):
+        return False
     return phones.assigned_somewhere(digits)
 
 

@@ -23,7 +23,7 @@ _COUNTED: Final = "12345678901234567890"
 _PAIRS: Final = re.compile(r"\d\d(?: \d\d){2,4}")
 _AMOUNT: Final = re.compile(r"\d+\.\d+|\d{1,3}(?:\.\d{3})+")
 _LISTED: Final = re.compile(r"\d{1,2}[.)] ")
-_YEAR: Final = re.compile(r"(?:19|20)\d\d[-./ ](?:\d{1,3}|(?:19|20)\d\d)")
+_YEAR: Final = re.compile(r"(?:19|20)\d\d(?:[-./ ](?:\d{1,3}|(?:19|20)\d\d)|[-/]0\d{2,5})")
 # Regions whose national format (without a country code) is tried where the words before it speak of a telephone.
 _TYPES: Final = (
     "fixed_line",

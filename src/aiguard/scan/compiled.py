@@ -7,7 +7,18 @@ from typing import Final
 
 from aiguard.scan.program import Search, searcher
 from aiguard.scan.recognizer import Recognizer, Validate, compile_pattern
-from aiguard.scan.words import answered, in_ascii, labelled, last, preceding, spaced, spelled, trigger, under_its_key, words
+from aiguard.scan.words import (
+    answered,
+    in_ascii,
+    labelled,
+    last,
+    preceding,
+    spaced,
+    spelled,
+    trigger,
+    under_its_key,
+    words,
+)
 
 FRACTION: Final = 9
 """Digits in one run after a decimal point from which on they are taken for a fraction and for nothing else."""
@@ -95,7 +106,7 @@ class Compiled:
                 continue
             context, deny = self.speaking(said)
             speaks_for, against = last(context, said), last(deny, said)
-            if speaks_for > against and not (recognizer.first_only and answered(said[speaks_for:], text[start])):
+            if speaks_for > against and not (recognizer.first_only and answered(said[speaks_for:], text[start:end])):
                 return max(recognizer.base_score, recognizer.context_score)
             if against >= 0:
                 return 0.0

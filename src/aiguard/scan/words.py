@@ -59,16 +59,23 @@ def under_its_key(said: str) -> str:
     return said[key.start(1) :]
 
 
-_ANSWER: Final = re.compile(r"\d{3,}[a-z]?(?:[.;|][ \t]|[ \t]*\r?\n|,[ \t]*[\"a-z])[^\d]*[^\W\d_][^\d]*\Z")
+_LED: Final = re.compile(r"[A-Za-z]{2,4} ")
+"""How a value begins that has brought its own name: ``BP 128/82``."""
+
+_ANSWER: Final = re.compile(r"\d{3,}[a-z]?(?:[.;|][ \t]|[ \t]*\r?\n|,[ \t]*(?:\"|[^\W\d_]))[^\d]*[^\W\d_][^\d]*\Z")
 
 
-def answered(said: str, first: str) -> bool:
-    """Whether a value has been given between a name and the value that begins with ``first``, and another sentence, line or column has begun.
+def answered(said: str, value: str) -> bool:
+    """Whether a value has been given between a name and ``value``, and another sentence, line or column has begun.
 
-    >>> answered(" 943 476 5919. bp ", "1"), answered("? [10:03] customer: ", "9"), answered(" 1234567, ", "B")
+    >>> answered(" 943 476 5919. bp ", "128/82"), answered("? [10:03] customer: ", "943"), answered(" 1234567, ", "B765")
     (True, False, False)
     """
-    return _ANSWER.search(said + first if said.rstrip()[-1:] == "." else said) is not None
+    if _LED.match(value):
+        said += value[:2]
+    elif said.rstrip()[-1:] == ".":
+        said += value[0]
+    return _ANSWER.search(said) is not None
 
 
 def preceding(text: str, start: int, window: int) -> str:

@@ -183,6 +183,7 @@ RECOGNIZERS = (
         pattern=rf"\+?(?:\(0?\d{{1,4}}\)|\b\d)(?:[ \t().\-/]{{0,2}}\d){{5,14}}{_EXTENSION}\b",
         validate=phones.national,
         not_after="#",
+        behind=phone_groups.begins,
         shrink=3,
         context=PHONE_CONTEXT,
         deny=OTHER_NUMBERS,

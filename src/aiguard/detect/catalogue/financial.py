@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from importlib import import_module
 from typing import Final
 
 from aiguard.detect.catalogue.numbers import LABELLED, checked
 from aiguard.scan import Recognizer
+from aiguard.scan.recognizer import Validate
 
 # ISO 13616 registry: country -> length of its IBAN.
 IBAN_LENGTHS: Final = {
@@ -132,6 +134,19 @@ def _base58_testnet(text: str) -> bool:
     return data[0] in (0x6F, 0xC4) and sha256(sha256(data[:21]).digest()).digest()[:4] == data[21:]
 
 
+_MARK: Final = r"[ \-]?(?:</?[A-Za-z]{1,8}/?>|\*{1,3}|__?|`){1,4}[ \-]?"
+_BETWEEN: Final = rf"(?:{_MARK}|[ \-])"
+"""What stands between two groups of a number that somebody has set in bold, or put into cells of a table."""
+
+_MARKED: Final = re.compile(r"[<*_`]")
+_MARKS: Final = re.compile(r"</?[A-Za-z]{1,8}/?>|[*_` \-]+")
+
+
+def _marked(validate: Validate) -> Validate:
+    """``validate`` of what stays of a value without its markup, where it has any."""
+    return lambda text: _MARKED.search(text) is not None and validate(_MARKS.sub("", text))
+
+
 _CARD_LABELS: Final = (
     "card number", "card no", "credit card", "credit card number", "debit card", "debit card number", "card nr", "payment card", "visa",
     "mastercard", "amex", "american express", "cc number", "ccnum", "cc no", "pan", "kreditkarte", "kreditkartennummer", "kartennummer", "carte bancaire",
@@ -166,6 +181,34 @@ RECOGNIZERS = (
             "0000 0000 0000 0000",
             "1234567890123",
         ),
+    ),
+    Recognizer(
+        name="credit_card_marked",
+        type="CREDIT_CARD",
+        pattern=rf"\b[2-6]\d{{3}}(?:[ \-]\d{{4,6}}){{0,2}}{_MARK}\d{{4,6}}(?:{_BETWEEN}\d{{4,6}}){{0,2}}\b",
+        validate=_marked(_card),
+        base_score=0.85,
+        max_length=190,
+        priority=70,
+        source="ISO/IEC 7812-1, within HTML and Markdown",
+        examples=(
+            "4111 <b>1111</b> 1111 1111",
+            "<td>3782</td><td>822463</td><td>10005</td>",
+            "4111-**1111**-1111-1111",
+        ),
+        counter_examples=("4111 <b>1111</b> 1111 1112", "4111 <b>1111</b> 1111"),
+    ),
+    Recognizer(
+        name="iban_marked",
+        type="IBAN_CODE",
+        pattern=rf"\b[A-Z]{{2}}\d{{2}}(?:[ \-][A-Z0-9]{{4}}){{0,6}}{_MARK}[A-Z0-9]{{1,4}}(?:{_BETWEEN}[A-Z0-9]{{1,4}}){{0,7}}\b",
+        validate=_marked(_iban),
+        base_score=0.9,
+        max_length=470,
+        priority=70,
+        source="ISO 13616, within HTML and Markdown",
+        examples=("<b>DE89</b> 3704 0044 0532 0130 00", "|DE89`3704`0044`0532`0130`00"),
+        counter_examples=("<b>DE88</b> 3704 0044 0532 0130 00",),
     ),
     Recognizer(
         name="credit_card_travel",

@@ -81,7 +81,7 @@ _CHECKED: Final = (
     ("br_cpf_plain", "BR_CPF", r"\b\d{11}\b", "br.cpf", ("cpf", "cadastro de pessoas físicas", "cadastro de pessoa física"), 0.1, "Brazil, Receita Federal", "CPF 39053344705", "qty 39053344705"),
     ("ca_sin_plain", "CA_SIN", r"\b[1-9]\d{2}[ ]?\d{3}[ ]?\d{3}\b", "ca.sin", ("sin", "social insurance", "social insurance number", "nas"), 0.1, "Service Canada", "SIN 130692544", "qty 130692544"),
     ("fr_nir", "FR_NIR", r"\b[12][ ]?\d{2}[ ]?(?:0[1-9]|1[0-2]|[2-9]\d)[ ]?(?:\d{2}|2[AB])[ ]?\d{3}[ ]?\d{3}[ ]?\d{2}\b", "fr.nir", ("sécurité sociale", "nir", "insee"), 0.8, "France, INSEE", "2 95 10 99 126 111 93", "2 95 10 99 126 111 94"),
-    ("nl_bsn", "NL_BSN", r"\b\d{9}\b", "nl.bsn", ("bsn", "burgerservicenummer", "sofinummer"), 0.1, "Netherlands, Wet algemene bepalingen burgerservicenummer", "BSN 111222333", "111222333"),
+    ("nl_bsn", "NL_BSN", r"\b\d{8,9}\b", "nl.bsn", ("bsn", "burgerservicenummer", "sofinummer"), 0.1, "Netherlands, Wet algemene bepalingen burgerservicenummer", "BSN 111222333", "111222333"),
     ("au_abn", "AU_ABN", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.abn", ("abn", "australian business number"), 0.1, "Australian Business Register", "ABN 83 914 571 673", "qty 83914571673"),
     ("au_tfn", "AU_TFN", r"\b\d{3}[ ]?\d{3}[ ]?\d{3}\b", "au.tfn", ("tfn", "tax file number"), 0.1, "Australian Taxation Office", "TFN 123 456 782", "qty 123456782"),
 )  # fmt: skip

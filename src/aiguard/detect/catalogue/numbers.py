@@ -165,6 +165,8 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
         loose = (
             isinstance(check, str) and bool(check) and score < 0.5 and check not in _UNCHECKED and written != pattern
         )
+        if loose and validate is not None:
+            validate = _unnumbered(validate)
         made.append(
             Recognizer(
                 name=name,
@@ -197,6 +199,14 @@ def numbers(rows: tuple[NumberRow, ...]) -> tuple[Recognizer, ...]:
         if validate and not alone and score < 0.5 and check not in _UNCHECKED:
             made.append(whole(made[-1], pattern, example))
     return tuple(made)
+
+
+_NUMBERED: Final = re.compile(r"(?:19|20)\d\d[\-/]\d{1,7}")
+"""What something got that year: ``2024-00123``."""
+
+
+def _unnumbered(validate: Validate) -> Validate:
+    return lambda text: _NUMBERED.fullmatch(text) is None and validate(text)
 
 
 _WORD_BEFORE: Final = re.compile(r"[a-z]{2,3}[ \-]")

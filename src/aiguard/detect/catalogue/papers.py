@@ -12,7 +12,7 @@ from typing import Final
 from aiguard.detect.catalogue import checks
 from aiguard.detect.catalogue.financial import IBAN_LENGTHS
 from aiguard.detect.catalogue.numbers import checked
-from aiguard.detect.catalogue.phone_words import TELEPHONES
+from aiguard.detect.catalogue.phone_words import PHONE_CONTEXT
 from aiguard.scan import Recognizer
 
 _DATE: Final = re.compile(
@@ -35,11 +35,15 @@ _MONTH: Final = (
 )
 
 
+_LETTER: Final = re.compile(r"[\-/][A-Z]\b|(?<=\d\.)[A-Z]\b|(?<=\A[A-Z]{2} )[A-Z][\-]")
+"""A single letter that a hyphen or a stroke sets off: ``M-1234567-L``, ``576937-K``, ``ES B-58378431``."""
+
+
 def _value(text: str) -> bool:
     """Four digits or more, or letters and two digits; each group but the first has a digit; not a date."""
     if _DATE.fullmatch(text) or _AMOUNT.fullmatch(text):
         return False
-    groups = re.split(r"[ .\-/]", text)
+    groups = re.split(r"[ .\-/]", _LETTER.sub("", text))
     digits = sum(char.isdigit() for char in text)
     if any(not any(char.isdigit() for char in group) for group in groups[1:]):
         return False
@@ -77,6 +81,10 @@ _WORDED: Final = (
     (
         "ID_NUMBER", _ANY, _long,
         ("id number", "id no",
+         "carné de extranjería", "carnet de extranjería", "identidad de extranjero", "personenidentifikationsnummer", "identificatienummer",
+         "yhteisötunnus", "national identity document", "identity document", "statistical number", "registration card", "identity certificate",
+         "número de registro", "sociale zekerheid", "ewidencji ludności", "державного реєстру", "state register", "bilhete de identidade nº",
+         "cartão de identidade", "kartu tanda penduduk", "ktp", "szig", "numéro de carte d'identité", "n° de carte d'identité", "numéro cin", "cin",
          "jedinstveni matični broj", "matični broj građana", "јединствени матични број", "единствен матичен број", "матичен број",
          "единен граждански номер", "asmens kodas", "personas kods", "isikukood", "rodné číslo", "numer identyfikacyjny", "osobní číslo",
          "személyi szám", "személyi azonosító", "cod numeric personal", "código único de identificación", "documento nacional de identidad",
@@ -108,7 +116,7 @@ _WORDED: Final = (
         "My ID number is 54810-77", "the ID card office at 12 o'clock",
     ),
     (
-        "PASSPORT", r"\b(?:[A-Z]{1,3}[ \-]?)?\d{4,9}[A-Z]{0,2}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", _passport,
+        "PASSPORT", r"\b(?:[A-Z]{1,3}[ \-]?)?\d{4,9}[A-Z]{0,2}\b|\b\d{2}[A-Z]{2}\d{5}\b|\b[A-Z]{1,2}[0-9A-Z]{6,9}\b", _passport,
         ("passport", "passport number", "passport no", "passport id", "passeport", "reisepass", "reisepassnummer", "passnummer", "pasaporte", "passaporto",
          "passaporte", "paspoort", "paspoortnummer", "paszport", "paszportu", "pasnummer", "passnummer", "passi", "útlevél", "pașaport", "pasaport",
          "διαβατήριο", "διαβατηρίου", "паспорт", "паспорта", "护照", "护照号", "護照", "旅券", "旅券番号", "パスポート", "여권", "여권번호", "جواز السفر", "جواز سفر", "گذرنامه",
@@ -140,6 +148,8 @@ _WORDED: Final = (
     (
         "TAX_ID", _ANY, _long,
         ("tax id", "tax id number",
+         "tax register number", "registro único del contribuyente", "registro único del contribuyentes", "mokėtojo kodas", "registrul comerțului",
+         "registrul comerţului", "облікової картки", "st. nr", "st nr", "codice operatore", "tax registration", "taxpayer's registration",
          "numri i identifikimit", "vergi identifikasiya nömrəsi", "vergi kimlik numarası", "registro único de contribuyentes",
          "registro único de contribuyente", "registro único tributario", "registro único de información fiscal", "rol único tributario",
          "cédula jurídica", "cédula tributaria", "clave de identificación fiscal", "clave única de identificación tributaria",
@@ -165,7 +175,7 @@ _WORDED: Final = (
     ),
     (
         "HEALTH_ID", _ANY, _long,
-        ("health insurance number",
+        ("health insurance number", "seguridad social", "sécurité sociale", "segurança social", "previdenza sociale",
          "sozialversicherungsnummer", "numéro de sécurité sociale", "número de la seguridad social", "health id", "health identifier",
          "personal health number", "health service number", "assurance maladie", "insurance id", "insurance number", "health card", "health card number", "health number", "medical record number", "medical record", "mrn", "patient id", "patient number",
          "member id", "member number", "medicare number", "medicaid", "medicaid id", "versichertennummer", "krankenversicherungsnummer", "versicherungsnummer", "numéro d'assurance maladie", "carte vitale", "tarjeta sanitaria",
@@ -240,13 +250,14 @@ RECOGNIZERS = (
             validate=check,
             first_only=True,
             context=context,
-            deny=(*deny, *TELEPHONES),
+            deny=(*deny, *PHONE_CONTEXT),
             base_score=0.1,
             context_score=0.6,
             context_window=window,
             max_length=110,
             shrink=4,
-            not_after="+@#$€£",
+            not_after="+@#$€£-/" if type == "PASSPORT" else "+@#$€£",
+            not_before="-/" if type == "PASSPORT" else "",
             priority=24 if type == "ID_NUMBER" else 25,  # "tax identification number" is both; the nearer name wins
             source="the words before it",
             examples=(example,),

@@ -277,6 +277,17 @@ RECOGNIZERS = (
         counter_examples=("在京A12345", "12가 34"),
     ),
     Recognizer(
+        name="license_plate_cyrillic",
+        type="LICENSE_PLATE",
+        pattern=r"[АВЕКМНОРСТУХ][ ]?\d{3}[ ]?[АВЕКМНОРСТУХ]{2}[ ]?\d{2,3}\b",
+        base_score=0.6,
+        max_length=12,
+        priority=26,
+        source="Russia, GOST R 50577-2018",
+        examples=("номер А123ВС77", "м 005 А005АА 199"),
+        counter_examples=("А12ВС77", "ЯА123ВС77"),
+    ),
+    Recognizer(
         name="license_plate_arabic",
         type="LICENSE_PLATE",
         pattern=r"(?:[ء-ي][ ]?){1,3}[0-9٠-٩]{3,4}",
