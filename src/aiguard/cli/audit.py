@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -35,6 +36,19 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
+class _Seconds(click.FloatRange):
+    """Seconds in a range; ``nan`` and ``inf`` are none."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Click's."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
 @click.group()
 def audit() -> None:
     """Read, sign, verify and prove the audit log."""
@@ -44,6 +58,12 @@ audit.add_command(expire)
 audit.add_command(prove)
 audit.add_command(check_proof)
 
+
+MAX_WINDOW: Final = 366 * 86_400.0
+"""Seconds. Who signs once a year does not sign."""
+
+MAX_POSITION: Final = (1 << 63) - 1
+"""What databases count with."""
 
 REASON_OPTION: Final = click.option(
     "--reason", metavar="SENTENCE",
@@ -162,7 +182,7 @@ def stats(*, as_data: bool) -> None:
 
 
 @audit.command()
-@click.option("--from", "start", default=0, type=click.IntRange(0), help="Position of the first event.")
+@click.option("--from", "start", default=0, type=click.IntRange(0, MAX_POSITION), help="Position of the first event.")
 @REASON_OPTION
 def export(start: int, reason: str | None) -> None:
     """Write every event as NDJSON: its leaf, as it was hashed, and with --reason its payload."""
@@ -200,7 +220,7 @@ def keygen(origin: str, output: Path | None) -> None:
 
 
 @audit.command()
-@click.option("--every", type=click.FloatRange(0.1, 3600), metavar="SECONDS", help="Go on signing until interrupted.")
+@click.option("--every", type=_Seconds(0.1, 3600), metavar="SECONDS", help="Go on signing until interrupted.")
 @click.option("--show", is_flag=True, help="Print the newest checkpoint without signing.")
 def checkpoint(every: float | None, *, show: bool) -> None:
     """Sign the log as it is now, hand the checkpoint to the anchors, and print it. Exit 3 when it is not the log that was signed before.
@@ -234,6 +254,10 @@ def checkpoint(every: float | None, *, show: bool) -> None:
                 if every is None:
                     fail(f"the log is signed, but {error}")
                 err(f"the log is signed, but {error}")
+            except StoreError as error:
+                if every is None:
+                    raise
+                err(f"the log was not signed in this turn: {error}")
             if every is None:
                 return
             sys.stdout.flush()
@@ -247,7 +271,7 @@ def checkpoint(every: float | None, *, show: bool) -> None:
 )  # fmt: skip
 @click.option("--payloads", is_flag=True, help="Also open every payload with the master keys and compare it.")
 @click.option(
-    "--window", default=60.0, show_default=True, type=click.FloatRange(0), help="Seconds an event may be unsigned."
+    "--window", default=60.0, show_default=True, type=_Seconds(0, MAX_WINDOW), help="Seconds an event may be unsigned."
 )
 @KEY_OPTION
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")

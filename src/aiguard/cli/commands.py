@@ -69,6 +69,8 @@ class LazyGroup(click.Group):
             fail(f"{error}\nrun `aiguard audit verify`", code=TAMPERED)
         except AIGuardError as error:
             fail(str(error))
+        except UnicodeError:
+            fail("what was given, as an argument or on standard input, is not UTF-8", code=UNDONE)
         except OSError as error:
             if error.errno not in _UNWRITTEN:
                 raise

@@ -56,7 +56,9 @@ def place(
 ) -> None:
     """Put what is kept, and what will be kept, under a hold. What is said has to fit together; it is in force at once."""
     now = utc_now()
-    with evidence() as (engine, keyring):
+    review_at = moment(review, now, "--review")
+    begin, end = moment_if_given(created_from, now, "--from"), moment_if_given(created_until, now, "--until")
+    with evidence() as (engine, keyring):  # meeting a person makes them a key, so what is said is read before
         names = {} if subject is None else dict(retention.meet_person(keyring, person_id(subject), tenant=tenant).names)
         scope = HoldScope(
             subject=names.get("subject", ""),
@@ -65,8 +67,8 @@ def place(
             feature=feature or "",
             data_class=data_class or "",
             decision_id=decision or "",
-            created_from=moment_if_given(created_from, now, "--from"),
-            created_until=moment_if_given(created_until, now, "--until"),
+            created_from=begin,
+            created_until=end,
         )
         placed = retention.place(
             engine,
@@ -75,7 +77,7 @@ def place(
             matter=matter,
             custodian=custodian,
             placed_by=by or account(),
-            review_at=moment(review, now, "--review"),
+            review_at=review_at,
             now=now,
             everything=everything,
         )

@@ -86,7 +86,7 @@ def trusted(keys: tuple[str, ...]) -> tuple[tuple[Verifier, ...], str]:
     if keys:
         lines: list[str] = []
         for key in keys:
-            lines += _lines_of(Path(key)) if "+" not in key and Path(key).is_file() else [key]
+            lines += _lines_of(Path(key)) if "+" not in key and _is_file(key) else [key]
         verifiers = tuple(read_verifier(line) for line in lines)
     else:
         verifiers = verifiers_of(current_settings())
@@ -94,6 +94,13 @@ def trusted(keys: tuple[str, ...]) -> tuple[tuple[Verifier, ...], str]:
     if len(names) > 1:
         raise SettingsError("The public keys name different logs; verify one log at a time.")
     return verifiers, next(iter(names), "")
+
+
+def _is_file(key: str) -> bool:
+    try:
+        return Path(key).is_file()
+    except OSError:  # a name that is longer than any file's
+        return False
 
 
 def _lines_of(path: Path) -> list[str]:

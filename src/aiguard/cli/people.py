@@ -12,6 +12,7 @@ import click
 from aiguard.policy.values import parse_duration, parse_moment
 
 MAX_ID: Final = 4_096
+"""Characters of a person's id."""
 
 
 def account() -> str:
@@ -47,7 +48,10 @@ def moment_if_given(
 
 def person_id(given: str) -> str:
     """The id that was given, or with ``-`` the first line of standard input: arguments can be read by every user of the machine."""
-    id = sys.stdin.readline(MAX_ID).strip() if given == "-" else given
+    line = sys.stdin.readline(MAX_ID + 2) if given == "-" else given
+    id = line.strip() if given == "-" else given
+    if len(line.removesuffix("\n")) > MAX_ID:  # cut, it would be somebody else's
+        raise click.UsageError(f"the id is too long; at most {MAX_ID} characters are read")
     if not id:
         raise click.UsageError("the id is empty")
     return id

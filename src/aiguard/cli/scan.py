@@ -18,6 +18,7 @@ from aiguard.detect.parts import detect_text
 from aiguard.detect.tuned import Detectors
 from aiguard.policy import Policy, load_policy
 from aiguard.redact import redact
+from aiguard.scan import ScanFailed
 from aiguard.types import Detector, Finding, Operator
 
 STDIN: Final = "-"
@@ -58,12 +59,11 @@ def scan(files: Sequence[str], *, as_data: bool, as_text: bool, policy: Path | N
     dirty = unread = False
     for name in files:
         try:
-            data = _contents(name)
-        except _Unreadable as error:
+            text, findings, encoding = _looked_at(detector, _contents(name))
+        except (_Unreadable, ScanFailed) as error:
             err(f"error: {name}: {error}")
             unread = True
             continue
-        text, findings, encoding = _looked_at(detector, data)
         dirty = dirty or bool(findings)
         if as_text:
             clean = redact(text, findings, _REPLACE, vault=None, pseudonym=None).text

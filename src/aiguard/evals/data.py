@@ -53,17 +53,20 @@ def read_rows(path: Path) -> Iterator[Row]:
 
     Raises:
         DataUnreadable: the file cannot be opened, or is damaged.
-        MalformedInput: a line is not a row; the message names the file, the line and the field, never the content.
+        MalformedInput: there are no rows, or a line is none; the message names the file, the line and the field, never the content.
     """
     try:
         with path.open("rb") as raw, _plain(raw) as lines:
-            number = 0
+            number = rows = 0
             while line := lines.readline(MAX_LINE + 1):
                 number += 1
                 if len(line) > MAX_LINE:
                     raise MalformedInput(f"{path}:{number}: the line is longer than {MAX_LINE} bytes")
                 if line.strip():
+                    rows += 1
                     yield _row(line, f"{path}:{number}")
+            if not rows:
+                raise MalformedInput(f"{path}: holds no rows, so nothing can be said")
     except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataUnreadable(f"{path}: cannot be read: {reason}") from None
