@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import string
 
 import pytest
@@ -87,6 +88,63 @@ def test_what_is_said_about_passwords_is_none(text: str) -> None:
 )
 def test_words_are_a_credential_where_the_place_says_so(text: str) -> None:
     assert [f for f in default_detector().detect(text) if f.type == "SECRET"]
+
+
+AI_KEYS = (
+    "sk-proj-{74}T3BlbkFJ{74}", "sk-svcacct-{58}T3BlbkFJ{58}", "sk-admin-{58}T3BlbkFJ{58}", "sk-ant-api03-{93}AA", "sk-ant-admin01-{93}AA", "sk-ant-oat01-{93}AA",
+    "AQ.Ab8RN6{44}", "gsk_{52}", "xai-{80}", "pplx-{48}", "r8_{37}", "hf_{34}", "tgp_v1_{43}", "fw_{22}", "nvapi-{64}", "pcsk_{6}_{63}", "pa-{43}", "jina_{60}",
+    "wandb_v1_{27}_{49}", "tvly-dev-{32}", "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t{180}", "ABSKQmVkcm9ja0FQSUtleS{109}=", "llx-{48}", "sk_car_{21}", "sk-kimi-{64}",
+    "sk-api-{80}", "mxb_{32}", "nk-{43}", "ck-{44}", "tpuf_{32}", "ste-{60}", "up_{29}", "key_live_{32}", "sk_staging_{36}", "LLM|123456789012345|{27}", "ydc-sk-{16}-{32}-{8}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", AI_KEYS)
+def test_a_key_of_a_model_server_is_found_alone_in_sentences_and_in_settings(shape: str) -> None:
+    chance = random.Random(shape)
+    alphabet = string.ascii_letters + string.digits
+
+    def drawn(match: re.Match[str]) -> str:
+        return "".join(chance.choices(alphabet, k=int(match[1])))
+
+    for _ in range(8):
+        key = re.sub(r"\{(\d+)\}", drawn, shape)
+        for form in (
+            "{}",
+            "please use {} for the calls",
+            "`{}`",
+            "MODEL_KEY={}",
+            '{{"key": "{}"}}',
+            "Authorization: Bearer {}",
+        ):
+            text = form.format(key)
+            middle = text.index(key) + len(key) // 2
+            assert any(f.type == "SECRET" and f.start <= middle < f.end for f in default_detector().detect(text)), text
+
+
+@pytest.mark.parametrize("service", ["Mistral", "Cohere", "Azure OpenAI", "AssemblyAI", "Deepgram", "Exa"])
+def test_a_key_without_a_shape_is_found_where_somebody_says_whose_it_is(service: str) -> None:
+    for key in (
+        "kMrbwHjG78fYzneT934Pn34NQxVSxniq",
+        "6c8ba06cb14a32d508948606d8b5d9c8f70e493b",
+        "6e2d7b24-2ddd-4bcc-b697-e41459fb74c4",
+    ):
+        assert [f for f in default_detector().detect(f"My {service} key is {key}, thanks") if f.type == "SECRET"], key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "integrity sha512-AP1AyUTbi2szylgr+O0OB7gkIxEGzySLITZ2GpsaoX72YMCGI2jYAc+WUhPfvUnZYiauF4zTnN4V4TGuvFjJlw==",
+        "kind: APDosLogConf",
+        "https://username:password@pypi.example.org/simple",
+        "mysql://admin:REPLACE_WITH_PASSWORD@db.example.org/x",
+        "sk-folding-cube-animation-2 sk-circle-fade-dot-12",
+        "interface A { password: string; price: number; }",
+        "the primary key is customer_id_2024_archive",
+    ],
+)
+def test_parts_of_hashes_samples_and_names_are_no_keys(text: str) -> None:
+    assert [(f.recognizer, text[f.start : f.end]) for f in default_detector().detect(text) if f.type == "SECRET"] == []
 
 
 def test_random_letters_are_told_from_words() -> None:

@@ -28,6 +28,7 @@ _NAMES: Final = re.compile(
 _FIGURES: Final = re.compile(r"[0-9][^0-9]*[0-9]")
 _SYMBOL: Final = re.compile(r"[^\w\s.,:/\-]")
 _PIECES: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_AWS: Final = re.compile(r"[A-Za-z0-9/+]{40}")
 _REFERENCE: Final = re.compile(
     r"//|/[\w.\-]+/|[\w.\-]+(?:/[\w.\-]+)+#|[#.][A-Za-z][A-Za-z\-_]*$|0[xX][0-9A-Fa-f]+$|(?:/[A-Za-z][\w.\-]*)+/?$"
     r"|[\w.\-/]+@[~^]?\d+\.\d+\.|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\(.*\)|(?:required|nullable|sometimes|confirmed|optional|present)\|"
@@ -161,7 +162,14 @@ def _switching(text: str) -> bool:
 def secret_value(text: str) -> bool:
     """Whether the right-hand side of ``token = …`` is a secret: digits among letters, mixed enough, not a name."""
     text = text.rstrip(".,;:!?")
-    if len(text) >= 14 and _switching(text) and not placeholder(text):
+    if len(text) >= 12 and (unpronounced(text) or (len(text) >= 14 and _switching(text))) and not placeholder(text):
+        return True
+    if (
+        _AWS.fullmatch(text)
+        and any(map(str.isdigit, text))
+        and len(_PIECES.findall(text)) > 12
+        and not placeholder(text)
+    ):
         return True
     if len(text) >= 20 and text.isalpha() and not (text.islower() or text.isupper()) and entropy(text) >= 3.6:
         return not _wordy(text) and not placeholder(text)
@@ -199,6 +207,8 @@ def strong_value(text: str) -> bool:
     text = text.rstrip(".,;:!?=") if not text.endswith("==") else text
     if len(text) < 14 or text.isdigit() or "@" in text[1:-1]:
         return False
+    if unpronounced(text):
+        return not placeholder(text)
     if (_FIGURES.search(text) is None or _changes(text) < 3) and not (len(text) >= 16 and scrambled(text)):
         return False
     if placeholder(text) or _NOT_RANDOM.found(text) or (_PATH.match(text) and not _dense(text)):
@@ -216,7 +226,7 @@ def password_value(text: str) -> bool:
     text = text.rstrip(".,;:!?") if len(text) > 8 else text
     if len(text) < 6 or placeholder(text) or _PATH.match(text) or _CALL.fullmatch(text) or _REFERENCE.match(text):
         return False
-    if text.strip("*=:`-_#>?").replace("_", "").isalpha():
+    if text.strip("*=:`-_#>?;,").replace("_", "").isalpha():
         return len(text) >= 10 and _switching(text)
     digits = any(char.isdigit() for char in text)
     letters = any(char.isalpha() for char in text)
@@ -243,10 +253,15 @@ def word_password(text: str) -> bool:
 
     Eight letters at least, or an order that words do not have; more where ``-`` or ``_`` joins several.
     """
-    if unpronounced(text):
+    if unpronounced(text) or re.match(r"(?:this_?is|super|very)[a-z_]*(?:pass|secret)", text):
         return True
     plain = text.replace("_", "").replace("-", "")
     if not (plain.isascii() and plain.isalpha() and plain.islower()) or len(set(plain)) < 5 or placeholder(text):
         return False
     joined = len(text) - len(plain)
     return len(plain) >= 8 + 4 * joined and joined != 1 and _SAID_OF_PASSWORDS.search(plain) is None
+
+
+def passphrase(text: str) -> bool:
+    """Whether several words in quotes behind ``passphrase =`` are one: they say nothing of passwords themselves."""
+    return len(text) >= 12 and not placeholder(text) and _SAID_OF_PASSWORDS.search(text) is None

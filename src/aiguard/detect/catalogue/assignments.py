@@ -37,7 +37,7 @@ _PUBLIC: Final = (
     "author",
     "public", "primary", "foreign", "cache", "sort", "partition", "integrity", "checksum", "hash", "sha",
     "sha1", "sha256", "sha512", "digest", "md5", "etag", "commit", "revision", "rev", "fingerprint", "thumbprint",
-    *FORGERY, "signature", "signaturevalue", "certificate", "keyid", "key serial number", "secrets id", "secret name", "secret id", "key id", "object key", "song", "keyword", "idempotency", "tokenizer",
+    *FORGERY, "signature", "signaturevalue", "x509 certificate", "x509certificate", "keyid", "key serial number", "secrets id", "secret name", "secret id", "key id", "object key", "song", "keyword", "idempotency", "tokenizer",
     "tokenization", "publishable", "site key", "sitekey",
     "name", "version", "url", "uri", "path", "file", "index", "accessor", "credential id", "oid", "image", "tag", "build", "branch",
 )  # fmt: skip

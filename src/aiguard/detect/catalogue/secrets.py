@@ -12,7 +12,7 @@ from typing import Final
 from aiguard.base62 import CHECKSUM_LENGTH, checksum
 from aiguard.detect.catalogue import assignments
 from aiguard.detect.catalogue.tokens import MORE, TOKENS
-from aiguard.detect.entropy import mixed_token, random_token, varied
+from aiguard.detect.entropy import mixed_token, random_token, scrambled, secret_value, unpronounced, varied
 from aiguard.scan import Recognizer
 from aiguard.scan.recognizer import EXTEND_REACH
 
@@ -81,6 +81,18 @@ def _aws_id(text: str) -> bool:
     return "EXAMPLE" not in text and random_token(text)
 
 
+def _legacy(text: str) -> bool:
+    return random_token(text) or unpronounced(text[3:])
+
+
+def _mixed_run(text: str) -> bool:
+    return secret_value(text) and scrambled(text[3:])
+
+
+def _artifactory(text: str) -> bool:
+    return random_token(text) and (not text.startswith("AP") or scrambled(text[3:]))
+
+
 def _vault(text: str) -> bool:
     return mixed_token(text) if text.startswith("s.") else random_token(text)
 
@@ -91,21 +103,39 @@ _CHECKS: Final = {
     "google_api_key": _google_key,
     "unix_hash": varied,
     "vault_token": _vault,
+    "openai_key_legacy": _legacy,
+    "sk_key_general": _mixed_run,
+    "artifactory_key": _artifactory,
     **dict.fromkeys(
         (
             "voyage_key", "fal_key", "zai_key", "mem0_key", "nats_seed", "ghost_key", "ngrok_token", "unleash_token",
             "statsig_key", "mollie_key", "resend_key", "brave_key", "sanity_token", "azure_devops_pat", "azure_marked_key",
             "azure_function_key", "azure_search_key", "azure_hub_key", "azure_registry_key", "digitalocean_spaces",
             "sumologic_id", "mandrill_key", "wechat_id", "dbt_token", "okta_token", "google_bound_key", "vercel_token",
+            "mailgun_key", "upstage_key", "predibase_key", "nomic_key", "retell_key", "chroma_key", "steel_key", "truenas_key", "you_key",
         ),
         mixed_token,
     ),
 }  # fmt: skip
 
 
+# What stands behind these is a part of sha512-… of a lock file, or of any base64.
+_HASHED: Final = {"azure_storage_key": "-", "artifactory_key": "-:+/"}
+_TO_BE_SET: Final = re.compile(
+    r"(?i)^(?:your|change|replace|insert|enter|put)[_\-. ]?(?:me|your|with|in|the|pass|pw|secret|token|_)"
+)
+_SAMPLE_LOGIN: Final = re.compile(
+    r"(?i)(?:your_?)?(?:db_?)?(?:user(?:_?name)?|usr|login):(?:your_?)?(?:db_?)?(?:pass(?:word|wd)?|pwd|pw)"
+)
+
+
 def _url_password(text: str) -> bool:
     user, _, password = text.rpartition("@")[0].partition(":")
-    if set(password.lower()) <= set("x*."):
+    if (
+        set(password.lower()) <= set("x*.")
+        or _SAMPLE_LOGIN.fullmatch(f"{user}:{password}")
+        or _TO_BE_SET.search(password)
+    ):
         return False
     return not (password.startswith(("$", "<", "{", "%", "*", "[")) or user.startswith(("$", "<", "{", "%")))
 
@@ -139,7 +169,8 @@ def _recognizer(name: str, pattern: str, source: str, shape: str) -> Recognizer:
         pattern=pattern,
         extend=_tail if name == "onepassword_service" else None,
         settled=_tail_ended if name == "onepassword_service" else None,
-        not_after="-" if name == "azure_storage_key" else "",  # sha512-… of a lock file
+        not_after=_HASHED.get(name, ""),
+        not_before="+/" if name == "artifactory_key" else "",
         validate=_CHECKS.get(name, random_token),
         priority=95,
         source=source,

@@ -16,7 +16,7 @@ Row = tuple[str, str, str, str]
 
 TOKENS: Final[tuple[Row, ...]] = (
     # model servers
-    ("anthropic_key", r"\bsk-ant-(?:api|admin|sid|oat|ort)\d{2}-[A-Za-z0-9_\-]{30,200}", "Anthropic", "sk-ant-api03-{64}"),
+    ("anthropic_key", r"\bsk-ant-(?:api|admin|sid|oat|ort)\d{2,4}-[A-Za-z0-9_\-]{30,200}", "Anthropic", "sk-ant-api03-{64}"),
     ("openai_key", r"\bsk-(?:proj|svcacct|admin|service|None)-[A-Za-z0-9_\-]{20,240}", "OpenAI", "sk-proj-{48}"),
     ("openai_key_legacy", r"\bsk-[A-Za-z0-9]{20,64}", "OpenAI, DeepSeek and compatible servers", "sk-{48}"),
     ("openrouter_key", r"\bsk-or-(?:v\d-)?[A-Za-z0-9]{32,80}", "OpenRouter", "sk-or-v1-{64}"),
@@ -35,7 +35,7 @@ TOKENS: Final[tuple[Row, ...]] = (
     # clouds
     ("aws_access_key_id", r"\b(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}\b", "AWS IAM", "AKIA{16U}"),
     ("aws_bedrock_key", r"\bABSK[A-Za-z0-9+/]{100,270}={0,2}", "AWS Bedrock", "ABSK{110}"),
-    ("aws_bedrock_short", r"\bbedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t", "AWS Bedrock", "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t"),
+    ("aws_bedrock_short", r"\bbedrock-api-key-[A-Za-z0-9+/]{40,900}={0,2}", "AWS Bedrock", "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t{200}"),
     ("google_oauth", r"\bya29\.[A-Za-z0-9_\-]{20,400}", "Google OAuth", "ya29.{60}"),
     ("google_oauth_secret", r"\bGOCSPX-[A-Za-z0-9_\-]{28}", "Google OAuth", "GOCSPX-{28}"),
     ("azure_ad_secret", r"\b[A-Za-z0-9_.\-]{3}\dQ~[A-Za-z0-9_~.\-]{31,34}", "Microsoft Entra", "abc8Q~{34}"),
@@ -55,7 +55,7 @@ TOKENS: Final[tuple[Row, ...]] = (
     ("yandex_key", r"\b(?:YC[A-Za-z0-9_\-]{38}\b|y[0-3]_[A-Za-z0-9_\-]{50,62}\b|AQVN[A-Za-z0-9_\-]{35,38}\b|t1\.[A-Za-z0-9_\-]{20,200}={0,2}\.[A-Za-z0-9_\-]{80,100})", "Yandex Cloud", "AQVN{36}"),
     ("scalingo_token", r"\btk-us-[A-Za-z0-9_\-]{48}", "Scalingo", "tk-us-{48}"),
     # code
-    ("github_token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{36,255})", "GitHub", "ghp_{36}"),
+    ("github_token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{36,255}|ghs_\d{1,12}_eyJ[A-Za-z0-9_.\-]{60,900})", "GitHub", "ghp_{36}"),
     ("gitlab_token", r"\b(?:gl(?:pat|dt|ft|imt|oas|soat|agent|rt|ffct|cbt|ptt|pct)-[A-Za-z0-9_\-]{16,100}(?:\.[A-Za-z0-9_.]{7,40})?|GR1348941[A-Za-z0-9_\-]{20})", "GitLab", "glpat-{20}"),
     ("gitlab_session", r"\b_gitlab_session=[0-9a-z]{32}", "GitLab", "_gitlab_session={32h}"),
     ("bitbucket_token", r"\bATBB[A-Za-z0-9]{24,40}", "Bitbucket", "ATBB{32}"),
@@ -90,7 +90,7 @@ TOKENS: Final[tuple[Row, ...]] = (
     ("twilio_key", r"\b(?:SK|AC)[0-9a-fA-F]{32}\b", "Twilio", "SK{32h}"),
     ("sendgrid_key", r"\bSG\.[A-Za-z0-9_\-=]{20,24}[.\-][A-Za-z0-9_\-=]{39,50}", "SendGrid", "SG.{22}.{43}"),
     ("sendinblue_key", r"\bxkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}", "Brevo", "xkeysib-{64h}-{16}"),
-    ("mailgun_key", r"\b(?:pub)?key-[a-f0-9]{32}\b", "Mailgun", "key-{32h}"),
+    ("mailgun_key", r"\b(?:pub)?key-(?:[a-f0-9]{32}|[A-Za-z0-9]{32})\b", "Mailgun", "key-{32h}"),
     ("mailchimp_key", r"\b[0-9a-f]{32}-us\d{1,2}\b", "Mailchimp", "{32h}-us20"),
     # money and commerce
     ("stripe_key", r"\b(?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{16,200}|\bwhsec_[A-Za-z0-9+/]{24,80}", "Stripe", "sk_live_{24}"),
@@ -156,6 +156,26 @@ MORE: Final[tuple[Row, ...]] = (
     ("zai_key", r"\b[a-f0-9]{32}\.[A-Za-z0-9]{16}\b", "Zhipu AI", "{32h}.{16}"),
     ("mem0_key", r"\bm0-[A-Za-z0-9]{40}\b", "Mem0", "m0-{40}"),
     ("browserbase_key", r"\bbb_(?:live|test)_[A-Za-z0-9_\-]{20,50}", "Browserbase", "bb_live_{27}"),
+    ("sk_key_general", r"\bsk-[A-Za-z0-9_\-]{20,200}", "LiteLLM, Kimi, MiniMax and other model servers", "sk-{6}_{8}-{10}"),
+    ("cartesia_key", r"\bsk_car_[A-Za-z0-9_]{20,30}\b", "Cartesia", "sk_car_{21}"),
+    ("langsmith_legacy_key", r"\bls__[a-f0-9]{32}\b", "LangSmith", "ls__{32h}"),
+    ("llamaindex_key", r"\bllx-[A-Za-z0-9]{40,60}\b", "LlamaCloud", "llx-{48}"),
+    ("lambda_key_cloud", r"\bsecret_[a-z0-9\-]{2,40}_[a-z0-9]{16,40}\.[A-Za-z0-9]{24,40}\b", "Lambda Cloud", "secret_{12h}_{20h}.{32}"),
+    ("you_key", r"\bydc-sk-[A-Za-z0-9\-]{30,80}\b", "You.com", "ydc-sk-{16h}-{32}-{8h}"),
+    ("twelvelabs_key", r"\btlk_[A-Z0-9]{26,40}\b", "TwelveLabs", "tlk_{30U}"),
+    ("retell_key", r"\bkey_[a-f0-9]{28,32}\b", "Retell AI", "key_{28h}"),
+    ("upstage_key", r"\bup_[A-Za-z0-9]{28,32}\b", "Upstage", "up_{29}"),
+    ("predibase_key", r"\bpb_[A-Za-z0-9_\-]{20,30}\b", "Predibase", "pb_{22}"),
+    ("nomic_key", r"\bnk-[A-Za-z0-9_\-]{40,50}", "Nomic", "nk-{43}"),
+    ("mixedbread_key", r"\bmxb_[A-Za-z0-9]{28,40}\b", "Mixedbread", "mxb_{32}"),
+    ("chroma_key", r"\bck-[A-Za-z0-9]{40,50}\b", "Chroma", "ck-{44}"),
+    ("turbopuffer_key", r"\btpuf_[A-Za-z0-9]{28,40}\b", "turbopuffer", "tpuf_{32}"),
+    ("steel_key", r"\bste-[A-Za-z0-9]{50,70}\b", "Steel", "ste-{60}"),
+    ("daytona_key", r"\bdtn_[a-f0-9]{60,70}\b", "Daytona", "dtn_{64h}"),
+    ("meta_llama_key", r"\bLLM\|\d{13,17}\|[A-Za-z0-9_\-]{24,32}", "Meta, Llama API", "LLM|123456789012345|{27}"),
+    ("builder_key", r"\bbpk-[a-f0-9]{32}\b", "Builder.io", "bpk-{32h}"),
+    ("branch_key", r"\bkey_(?:live|test)_[A-Za-z0-9]{24,40}\b", "Branch", "key_live_{32}"),
+    ("staged_key", r"\b[cs]k_(?:staging|production)_[A-Za-z0-9]{24,60}\b", "Crossmint", "sk_staging_{36}"),
     # clouds
     ("aws_mws_token", rf"\bamzn\.mws\.{_UUID}", "Amazon MWS", f"amzn.mws.{_ID}"),
     ("aws_lwa_secret", r"\bamzn1\.oa2-cs\.v1\.[a-f0-9]{64}", "Login with Amazon", "amzn1.oa2-cs.v1.{64h}"),

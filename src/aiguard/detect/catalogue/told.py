@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from aiguard.detect.entropy import (
     argument,
+    passphrase,
     password_value,
     placeholder,
     scrambled,
     strong_value,
     unpronounced,
+    uuid_value,
     word_password,
 )
 from aiguard.scan import Recognizer
@@ -23,6 +26,7 @@ _CALLED: Final = r"(?:pass(?:word|wd|code)?|pwd?|p/w|비밀번호|비번|패스�
 _KINDS: Final = r"(?:secret|token|(?:api|access|secret|auth(?:entication)?|client|private|account|service|encryption|signing)[ _\-]key|토큰|トークン|令牌|密钥|密鑰)"
 _VALUE: Final = r"([^\s\"'`<>(){}\[\]|/,]{5,64})"
 _PLAIN: Final = r"([!#$%*+.0-9:=?@A-Z^_a-z~\-]{5,64})"
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NO_SEED: Final = frozenset({"the", "and", "was", "are", "for", "with", "from", "has", "not", "but", "its", "can"})
 
 
@@ -48,6 +52,11 @@ def loose(text: str) -> bool:
 def _key(text: str) -> bool:
     text = text.rstrip(".,;:!?")
     return len(text) >= 12 and not placeholder(text) and (scrambled(text) or strong_value(text))
+
+
+def _stated_key(text: str) -> bool:
+    text = text.rstrip(".,;:!?")
+    return strong_value(text) or scrambled(text) or (_UUID.fullmatch(text) is not None and uuid_value(text))
 
 
 def _seed(text: str) -> bool:
@@ -135,6 +144,22 @@ _FORMS: Final = (
         "key_beside",
         rf"(?i){_KINDS}[)\]]?(?:[ ](?:암호화|xxx|\([a-z0-9]{{1,20}}\)))?[ ]{{1,3}}\(?[\"'`]?([A-Za-z0-9+/_\-.~=]{{12,200}})",
         _key, "how people write a key behind the word", "Client secret AIhq5Xyb1Gga9Q1", "token authentication-with-v2-headers",
+    ),
+    (
+        "key_of_ours",
+        r"(?i)\b(?:my|our|the|this|your)[ ](?:[a-z0-9._\-]{1,20}[ ]){0,3}(?:key|token|secret|credential)[ ](?:is|was)[ ]?:?[ ][\"'`]?([A-Za-z0-9+/_\-.~|:]{16,200}={0,2})",
+        _stated_key,
+        "how people tell keys",
+        "my Deepgram key is 9cb8fe9b3b6222bd9714ae3148c9ed9b",
+        "the primary key is customer_id_2024_archive",
+    ),
+    (
+        "passphrase_words",
+        r"(?i)\bpass[_\- ]?phrase[\"'\]]{0,2}[ ]{0,2}(?:=|:|=>|\()[ ]{0,2}(?:new[ ]String\()?[\"'`]((?-i:(?:[a-z]{2,12}[ ]){2,11}[a-z]{2,12}))[\"'`]",
+        passphrase,
+        "a passphrase of several words in quotes",
+        'passphrase = "tall giraffes along the river"',
+        'passphrase: "enter your passphrase here"',
     ),
     (
         "seed_phrase",
