@@ -47,7 +47,7 @@ class _Pour:
         self._flow = flow
         self._trail = opened.trail
         self._hands = hands
-        self._raw = opened.raw  # while it lives, so does the connection
+        self._close = opened.raw.close
         self._process = os.getpid()
         self._over = False
         self._handed = False
@@ -161,7 +161,7 @@ class Pour(_Pour, Iterator[Item]):
     def _let_go(self) -> None:
         if not self._closed:
             self._closed = True
-            reaper.outside(self._raw.close)
+            reaper.outside(self._close)
 
 
 class AsyncPour(_Pour, AsyncIterator[Item]):
@@ -230,4 +230,4 @@ class AsyncPour(_Pour, AsyncIterator[Item]):
     async def _let_go(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._raw.close()
+            await self._close()

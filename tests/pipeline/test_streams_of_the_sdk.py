@@ -7,6 +7,7 @@ import gc
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -293,6 +294,27 @@ def test_a_stream_that_the_garbage_collector_finds_lets_its_connection_go_outsid
     assert inside
     assert not any(inside)
     assert stage.last()[0] == "exchange.aborted"
+
+
+def test_a_handler_that_keeps_only_what_arrives_reads_it_to_its_end(stage: Stage) -> None:
+    stage.says(*["word "] * 20)
+    transport: Any = stage.client()._client._transport
+    handle = transport._handler.handle
+
+    class Again:
+        def handle(self, request: Any, send: Any) -> Any:
+            def resend(raw: Any) -> Any:
+                answer = send(raw)
+                return replace(answer, headers=())
+
+            return handle(request, resend)
+
+    transport._handler = Again()
+    with stage.guard.acting_as(JANE, scope="support:reply"):
+        create: Any = stage.clients[-1].chat.completions.create
+        stream = create(model="small", messages=USER, stream=True)
+        gc.collect()
+        assert read(stream) == "word " * 20
 
 
 def test_a_server_that_dies_in_the_middle_is_the_sdks_own_error_and_on_record(stage: Stage) -> None:

@@ -388,7 +388,7 @@ class TestWhereItCannotGo:
         monkeypatch.setitem(sys.modules, "anthropic", None)
         cls = types.new_class("Anthropic", exec_body=lambda members: members.update(__module__="anthropic._client"))
 
-        with pytest.raises(MissingExtra, match=r"aiguard\[anthropic\]"):
+        with pytest.raises(MissingExtra, match=r"pip install .\.\[anthropic\]"):
             guarded_client(cls, handler=Shouting(), credential="k", base_url="http://127.0.0.1:9")
 
 

@@ -33,6 +33,8 @@ def start(name: str) -> None:
         err(
             "warning: AIGUARD_JOBS_REDIS_URL has no password; whoever can write to that Redis can make RQ's workers call functions"
         )
+    if warning := settings.network_warning:
+        err(f"warning: {warning}")
     try:
         added = door.start(door.retention_queue(door.connect(url), name), now=utc_now())
     except door.RedisError:

@@ -39,7 +39,7 @@ class RawResponse:
     content: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RawStream:
     """One HTTP answer that is still arriving: a success of type ``text/event-stream``.
 

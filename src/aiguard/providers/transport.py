@@ -186,28 +186,13 @@ class _Sync(_Shell):
         )
 
     def _opened(self, response: Any) -> RawStream:
-        limit = self._limit(response)
-        began = time.monotonic()
-        arriving = iter(response.stream)
-
-        def chunks() -> Iterator[bytes]:
-            for chunk in arriving:
-                self._in_time(began)
-                limit.take(len(chunk))
-                yield chunk
-
-        raw = RawStream(
+        reading = _Reading(response, self._limit(response), self._in_time)
+        return RawStream(
             status=response.status_code,
             headers=egress.response_headers(response.headers.multi_items()),
-            chunks=chunks(),
-            close=lambda: reaper.outside(let_go),
+            chunks=reading.chunks(),
+            close=reading.close,
         )
-        # Held apart from what is read, so that a garbage collection that finds the reader does not find these: the
-        # library's own generators let the connection go when they are collected, and take the pool's lock for it.
-        reaper.ready()
-        let_go = weakref.finalize(raw, _let_go, [response.close, arriving], os.getpid())
-        let_go.atexit = False
-        return raw
 
     def _body(self, raw: RawStream) -> Any:
         return _stream_class(self._library.__name__, is_async=False)(raw)
@@ -266,6 +251,34 @@ class _Async(_Shell):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+class _Reading:
+    """An answer that is handed on while it arrives: its connection is let go when it is closed, or when nobody reads any more.
+
+    What it is read from is held elsewhere as well, so that a garbage collection that finds the reader does not find that: the
+    library's own generators let the connection go when they are collected, and take the lock of its pool for it.
+    """
+
+    def __init__(self, response: Any, limit: egress.SizeLimit, in_time: Callable[[float], None]) -> None:
+        self._arriving = iter(response.stream)
+        self._limit = limit
+        self._in_time = in_time
+        self._began = time.monotonic()
+        reaper.ready()
+        self._let_go = weakref.finalize(self, _let_go, [response.close, self._arriving], os.getpid())
+        self._let_go.atexit = False
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, as they arrive."""
+        for chunk in self._arriving:
+            self._in_time(self._began)
+            self._limit.take(len(chunk))
+            yield chunk
+
+    def close(self) -> None:
+        """Let the connection go."""
+        reaper.outside(self._let_go)
 
 
 def _let_go(held: list[Any], process: int) -> None:
