@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import string
+from typing import Any
 
 import pytest
 
-from aiguard.detect import default_detector
+from aiguard.detect import default_detector, detect_parts
+from aiguard.framing import JsonDocument
 
 FORMS = (
     '{name} = "{value}"', "{name}: {value}", "{name}={value}", "export {name}='{value}'", '{{"{name}": "{value}"}}',
@@ -89,3 +91,42 @@ def test_what_stands_for_a_credential_is_none(form: str, value: str) -> None:
 )  # fmt: skip
 def test_hashes_identifiers_code_and_prose_are_no_secrets(text: str) -> None:
     assert [(f.recognizer, text[f.start : f.end]) for f in default_detector().detect(text) if f.type == "SECRET"] == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"password": "hunter2secret"},
+        {"db": {"api_key": "9f86d081884c7d659a2feaa0c55ad015"}},
+        {"credentials": {"secret": {"value": "Q7xk2mP9vT4nL8wR3zJ6"}}},
+        {"headers": [{"Authorization": "Bearer q7XkP2mNv9RtLw3Z"}]},
+        {"arguments": {"dbPassword": "S3cr3t!&(pass)"}},
+    ],
+)
+def test_a_credential_under_a_key_of_a_document_is_found_whole(document: dict[str, Any]) -> None:
+    parts = JsonDocument.of(document).parts()
+    found = detect_parts(default_detector(), parts)
+    value = parts[-1].text
+    assert [(each.type, value[each.start : each.end]) for each in found[-1]] == [("SECRET", value.split(" ")[-1])]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("password", "is too short (minimum is 8 characters)"),
+        ("password_changed_at", "2024-01-02T03:04:05Z"),
+        ("passwordPolicy", "required|min:8|letters1"),
+        ("next_page_token", "CAUQAA9f86d081884c7"),
+        ("token_endpoint", "https://id.example/oauth2/v1/token"),
+        ("csrf_token", "9f86d081884c7d659a2feaa0c55ad015"),
+        ("api_key_id", "9f86d081884c7d65"),
+        ("password", "[SECRET_X7K2M9QA4B]"),
+        ("token", "changeme-your-token-1"),
+    ],
+)
+def test_what_stands_under_a_key_about_credentials_is_none(key: str, value: str) -> None:
+    assert default_detector().detect(value, context=key) == []
+
+
+def test_words_for_credentials_in_a_text_do_not_make_one_of_what_follows() -> None:
+    assert default_detector().detect("the pass rate20of our token2024 test") == []

@@ -27,13 +27,14 @@ FRACTION: Final = 9
 class Compiled:
     """A recognizer, its RE2 program and what is asked of its surroundings, ready to run."""
 
-    __slots__ = ("_context", "_deny", "_labels", "_open_end", "_plain", "_search", "_trigger", "recognizer")
+    __slots__ = ("_context", "_deny", "_labels", "_open_end", "_plain", "_search", "_trigger", "_under", "recognizer")
 
     def __init__(self, recognizer: Recognizer, *, lazy: bool) -> None:
         self.recognizer = recognizer
         self._open_end = not recognizer.boundary or recognizer.open_end or recognizer.extend is not None
         self._search: Search | None = None if lazy else searcher(compile_pattern(recognizer))
         self._trigger: Search | None = None
+        self._under: tuple[str, float | None] | None = None  # the key that was asked of last, and what it says
         self._context: tuple[re.Pattern[str] | None] | None = None
         self._deny: tuple[re.Pattern[str] | None] | None = None
         self._labels: tuple[re.Pattern[str] | None] | None = None
@@ -100,19 +101,28 @@ class Compiled:
         recognizer = self.recognizer
         if not recognizer.context and not recognizer.deny and not recognizer.alone_score:
             return recognizer.base_score
+        if not recognizer.context_window:  # the key alone speaks, and says the same of every match
+            under = self._under
+            if under is None or under[0] != key:
+                self._under = under = (key, self._spoken(key, ""))
+            return recognizer.base_score if under[1] is None else under[1]
         before = under_its_key(spaced(preceding(text, start, recognizer.context_window)))
         for said in (before, key):
-            if not said:
-                continue
-            context, deny = self.speaking(said)
-            speaks_for, against = last(context, said), last(deny, said)
-            if speaks_for > against and not (recognizer.first_only and answered(said[speaks_for:], text[start:end])):
-                return max(recognizer.base_score, recognizer.context_score)
-            if against >= 0:
-                return 0.0
+            worth = self._spoken(said, text[start:end]) if said else None
+            if worth is not None:
+                return worth
         if recognizer.alone_score and not key and end - start == len(text.strip()):
             return max(recognizer.base_score, recognizer.alone_score)
         return recognizer.base_score
+
+    def _spoken(self, said: str, value: str) -> float | None:
+        """What words make of a match: nothing where there are none that speak for it or against it."""
+        recognizer = self.recognizer
+        context, deny = self.speaking(said)
+        speaks_for, against = last(context, said), last(deny, said)
+        if speaks_for > against and not (recognizer.first_only and answered(said[speaks_for:], value)):
+            return max(recognizer.base_score, recognizer.context_score)
+        return 0.0 if against >= 0 else None
 
     def label(self, text: str, start: int, end: int, key: str) -> int:
         """The end of the candidate ``start..end`` that was refused where its label stands right before it, or else 0."""

@@ -9,10 +9,15 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import re2
 
 from aiguard.errors import PolicyError
+from aiguard.types import Finding
+
+if TYPE_CHECKING:
+    from aiguard.scan.engine import Engine
 
 Validate = Callable[[str], bool]
 """Says whether a candidate is really of the type. Pure, and linear in the candidate's length."""
@@ -43,7 +48,8 @@ class Recognizer:
 
     ``pattern`` is RE2 syntax; where it has a capturing group, the first group is the span that is reported.
     ``base_score`` is what a validated match is worth by itself and ``context_score`` what it is worth when one of the
-    ``context`` words stands in the ``context_window`` characters before it (or in the key it stands under); an engine
+    ``context`` words stands in the ``context_window`` characters before it (or in the key it stands under; with a window of 0 only there, and
+    examples are written ``key: value``); an engine
     reports what reaches its threshold. ``deny`` are context words that speak against a match. ``shrink`` is
     how many groups a candidate that fails validation may lose at its end ("4111 1111 1111 1111 2"). ``boundary``
     wants no letter or digit of any script directly before or after the match. ``open_end`` asks that only before it, and
@@ -143,13 +149,20 @@ def check(recognizer: Recognizer) -> None:
 
     engine = Engine([recognizer], threshold=0.5)
     for number, example in enumerate(recognizer.examples, 1):
-        if not engine.detect(example):
+        if not _looked_at(engine, recognizer, example):
             raise RecognizerError(f"recognizer {recognizer.name!r} does not find its own example {number}")
     if recognizer.labels:  # counter-examples are held against the check, which a label stands in for
         engine = Engine([replace(recognizer, labels=(), labelled_score=0.0)], threshold=0.5)
     for number, example in enumerate(recognizer.counter_examples, 1):
-        if engine.detect(example):
+        if _looked_at(engine, recognizer, example):
             raise RecognizerError(f"recognizer {recognizer.name!r} finds its own counter-example {number}")
+
+
+def _looked_at(engine: Engine, recognizer: Recognizer, example: str) -> list[Finding]:
+    if recognizer.context_window:
+        return engine.detect(example)
+    key, _, value = example.partition(": ")
+    return engine.detect(value, context=key)
 
 
 def _width(recognizer: Recognizer) -> int:

@@ -26,6 +26,7 @@ from aiguard.detect.catalogue import (
     secrets,
     stated,
     told,
+    under_keys,
 )
 from aiguard.scan import Recognizer
 
@@ -73,7 +74,7 @@ _DECLARED: Final = {
     ),
     "network": network.RECOGNIZERS,
     "papers": (*papers.RECOGNIZERS, *stated.RECOGNIZERS),
-    "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS, *told.RECOGNIZERS),
+    "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS, *told.RECOGNIZERS, *under_keys.RECOGNIZERS),
 }
 
 FAMILIES: Final[Mapping[str, tuple[Recognizer, ...]]] = MappingProxyType(
