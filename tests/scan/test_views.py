@@ -83,6 +83,17 @@ def test_nested_encodings_are_opened_to_a_bounded_depth() -> None:
     assert "the quick brown fox" not in [segment.text for segment in segments(data.decode())]
 
 
+def test_base64_is_read_in_utf_16_and_as_a_step_of_a_path_and_hexadecimal_behind_its_sign() -> None:
+    encoded_text = base64.b64encode(b"the quick brown fox").decode()
+    (segment,) = segments(f"/a/v1/{encoded_text} and")
+    assert (segment.start, segment.text) == (6, "the quick brown fox")
+    assert [each.text for each in segments(base64.b64encode("jo@ex.com é".encode("utf-16-le")).decode())] == [
+        "jo@ex.com é"
+    ]
+    assert [each.text for each in segments(f"0x{b'jo@ex.com ok'.hex()}")] == ["jo@ex.com ok"]
+    assert segments("0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b") == []
+
+
 def test_an_entity_needs_no_semicolon_and_may_have_any_noughts() -> None:
     for entity in ("&#64;", "&#64", "&#0000000000064;", "&#x40;", "&#X0040", "&commat;"):
         assert "jo@my.com" in [segment.text for segment in segments(f"jo{entity}my.com")], entity

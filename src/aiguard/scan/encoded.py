@@ -1,7 +1,7 @@
 """Text inside text: base64, hexadecimal, percent-encoded segments and HTML entities, decoded to bounded depth and size.
 
 Base64 and hexadecimal count only when what they decode to is text (UTF-8 without control characters), so that hashes, keys and
-images are left alone. What is percent-encoded is text whatever bytes are in it: one ``%E9`` of an older encoding, or a ``%00``, does not
+images are left alone; UTF-16 is text too, as PowerShell encodes it, and of a path each step may be encoded. What is percent-encoded is text whatever bytes are in it: one ``%E9`` of an older encoding, or a ``%00``, does not
 hide what stands beside it. Whatever is found inside belongs to the whole segment, since there is no telling which of its
 characters carry which part of the value; but of text that is percent-encoded once, each character says what it carries.
 """
@@ -34,6 +34,7 @@ MAX_SEGMENT: Final = 1 << 24
 TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&[A-Za-z]{2,24};|&#[xX]?[0-9A-Fa-f]"
 
 _BASE64: Final = searcher(re2.compile(rb"[A-Za-z0-9+/_\-]{20,}={0,2}"))
+_STEP: Final = re.compile(r"[A-Za-z0-9+_\-]{16,}={0,2}")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%#;\-]{3,}")
 _ENTITY: Final = re.compile(
@@ -94,11 +95,20 @@ def _decode(text: str) -> list[tuple[int, int, str, str]]:
                     found.append((match.start(), match.end(), inner, ""))
     for start, end in _base64_runs(text):
         run = text[start : min(end, start + MAX_SEGMENT)]
-        data = binascii.unhexlify(run) if _HEX.fullmatch(run) else _base64(run)
-        decoded = _readable(data, cut=len(run) < end - start)
+        decoded = _decoded(run, cut=len(run) < end - start)
         if decoded is not None:
             found.append((start, end, decoded, ""))
+        elif "/" in run:
+            for step in _STEP.finditer(run):
+                decoded = _decoded(step[0], cut=False)
+                if decoded is not None:
+                    found.append((start + step.start(), start + step.end(), decoded, ""))
     return found
+
+
+def _decoded(run: str, *, cut: bool) -> str | None:
+    digits = run[2:] if run[:2] in ("0x", "0X") else run
+    return _readable(binascii.unhexlify(digits) if _HEX.fullmatch(digits) else _base64(run), cut=cut)
 
 
 def _base64_runs(text: str) -> Iterator[tuple[int, int]]:
@@ -121,9 +131,10 @@ def _base64(run: str) -> bytes:
 
 
 def _readable(data: bytes, *, cut: bool) -> str | None:
-    """The text that ``data`` is; where it was ``cut``, its last character may be incomplete."""
+    """The text that ``data`` is, in UTF-8 or UTF-16; where it was ``cut``, its last character may be incomplete."""
+    wide = data[1:2] == b"\0" or data[:2] == b"\xff\xfe"
     try:
-        text = codecs.utf_8_decode(data, "strict", not cut)[0]
+        text = (codecs.utf_16_le_decode if wide else codecs.utf_8_decode)(data, "strict", not cut)[0]
     except UnicodeDecodeError:
         return None
     return None if not text or _CONTROL.search(text) else text
