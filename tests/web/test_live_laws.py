@@ -160,6 +160,12 @@ def test_what_is_cut_over_events_becomes_what_the_whole_text_becomes(sample: Any
     assert events[0].comments == ("hello",)
 
 
+def test_the_key_above_a_piece_says_what_the_piece_is() -> None:
+    data = b'data: {"customer": {"ssn": {"value": "it is 536904399."}}}\n\n'
+    out = through(EventStream(**options()), data, 7)
+    assert out == b'data: {"customer":{"ssn":{"value":"it is [REDACTED_SSN]."}}}\n\n'
+
+
 @settings(max_examples=60)
 @given(framings(), st.lists(st.integers(0), max_size=8))
 def test_the_bytes_of_an_event_stream_do_not_depend_on_its_chunks(sample: Any, cuts: list[int]) -> None:

@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from aiguard.detect.parts import detect_parts
-from aiguard.framing.jsontree import JsonDocument, NotJson, Path
+from aiguard.framing.jsontree import GENERIC, JsonDocument, NotJson, Path, context_of
 from aiguard.framing.ndjson import NdjsonReader
 from aiguard.framing.sse import SseEvent, SseReader
 from aiguard.middleware.channels import Queue, Run
-from aiguard.middleware.leaves import Places
+from aiguard.middleware.leaves import FACTS, PIECES, Places
 from aiguard.types import Detector, Finding, Operator, Part, PartKind
 
 DONE: Final = "[DONE]"
@@ -33,6 +33,14 @@ MAX_CLEAN: Final = 512
 
 MAX_CLEAN_TEXT: Final = 64
 """Characters of one of them."""
+
+_SAYS_NOTHING: Final = (
+    PIECES
+    | FACTS
+    | GENERIC
+    | {"choice", "choices", "candidates", "chunks", "event", "item", "items", "messages", "part", "result", "results"}
+)
+"""Keys above a piece's own that name no value."""
 
 MAX_RECORD: Final = 1 << 20
 """Bytes of one event or line."""
@@ -109,7 +117,8 @@ class _Records(ABC):
         """What each part holds by itself, and across the seams of one message; but for those that are pieces and no more."""
         leaves, texts = document.leaves, document.texts
         keys = [(leaf.path, leaf.kind, text) for leaf, text in zip(leaves, texts, strict=True)]
-        pieces = {at for at, run in enumerate(runs) if run is not None and run.sure} if self._only_pieces else ()
+        sure = [at for at, run in enumerate(runs) if run is not None and run.sure] if self._only_pieces else ()
+        pieces = {at for at in sure if not _named(context_of(leaves[at]))}
         fresh = [at for at, key in enumerate(keys) if key not in self._clean and texts[at] and at not in pieces]
         found: list[Sequence[Finding]] = [()] * len(keys)
         parts = [document.part(at) for at in fresh]
@@ -239,6 +248,11 @@ class LineStream(_Records):
             self._document(document, "", (), lambda body, _: body + b"\n", size)
             out.append(self._queue.taken())
         return b"" if self._queue.rules.blocked else b"".join(out)
+
+
+def _named(context: str) -> bool:
+    """Whether a key above a piece's own says what stands under it: ``{"ssn": {"value": …}}``, but not ``{"delta": {"content": …}}``."""
+    return not _SAYS_NOTHING.issuperset(context.lower().split()[:-1])
 
 
 def _kind(event: SseEvent) -> str:
