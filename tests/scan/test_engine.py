@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -88,6 +89,18 @@ def test_words_before_a_match_and_its_key_count_and_words_after_it_do_not() -> N
     assert spans("pin code" + " " * 80 + "1234", code) == []
     assert spans("1234", code, context="userPinCode") == [("CODE", "1234")]
     assert spans("pin code of the year 1234", code) == []
+
+
+def test_of_a_long_key_the_end_is_read_and_no_more_is_remembered() -> None:
+    code = Recognizer(name="code", type="CODE", pattern=r"\b\d{4}\b", context=("phone",), base_score=0.2)
+    engine = Engine([code])
+    assert [found.type for found in engine.detect("1234", context="x" * 100_000 + " phone")] == ["CODE"]
+    assert engine.detect("1234", context="phone " + "x" * 100_000) == []
+    tracemalloc.start()
+    for number in range(100):
+        engine.detect("1234", context=f"{number} phone" * 10_000)
+    assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_a_finding_within_another_of_the_same_or_higher_priority_is_dropped() -> None:

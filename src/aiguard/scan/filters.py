@@ -29,6 +29,9 @@ JOINED: Final = 4_096
 REMEMBERED_KEYS: Final = 1024
 """Keys of which is remembered which recognizers they speak for: an application's own repeat with every row."""
 
+MAX_KEY: Final = 512
+"""Characters of a key that are read, the last ones: a field's name may be as long as its body, and is remembered."""
+
 
 class ScanFailed(AIGuardError):
     """The engine could not look at a text, so nothing is known about it. Whoever scanned must refuse."""
@@ -122,7 +125,7 @@ class Filters:
 
     def under(self, context: str) -> tuple[str, Sequence[Compiled]]:
         """A key as words, and the recognizers that they speak for."""
-        return self._under(context) if context else ("", ())
+        return self._under(context[-MAX_KEY:]) if context else ("", ())
 
     def _speaking(self, context: str) -> tuple[str, Sequence[Compiled]]:
         key = spaced(context)
