@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -92,6 +93,18 @@ def test_base64_is_read_in_utf_16_and_as_a_step_of_a_path_and_hexadecimal_behind
     ]
     assert [each.text for each in segments(f"0x{b'jo@ex.com ok'.hex()}")] == ["jo@ex.com ok"]
     assert segments("0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b") == []
+
+
+@pytest.mark.parametrize("unit", ["a%20b%C3%A9", "%", "%%4", "%41", "6a61", "QUJD", "&#64"])
+def test_a_long_run_takes_little_more_room_than_it_has(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = unit * (1_000_000 // len(unit))
+    tracemalloc.start()
+    found = [segment.text for segment in segments(text)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * len(text)
+    monkeypatch.setattr(encoded, "_BLOCK", 1 << 30)
+    assert [segment.text for segment in segments(text)] == found
 
 
 def test_an_entity_needs_no_semicolon_and_may_have_any_noughts() -> None:

@@ -12,7 +12,8 @@ import base64
 import binascii
 import codecs
 import re
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from itertools import accumulate
@@ -30,12 +31,14 @@ MAX_DEPTH: Final = 3
 MAX_SEGMENT: Final = 1 << 24
 """Characters of one segment that are decoded, more than any body has; what a longer one holds beyond is not looked into."""
 
+_BLOCK: Final = 1 << 16
+
 # What a text must contain for :func:`segments` to have anything to do; RE2 syntax, for the engine's set.
 TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&[A-Za-z]{2,24};|&#[xX]?[0-9A-Fa-f]"
 
 _BASE64: Final = searcher(re2.compile(rb"[A-Za-z0-9+/_\-]{20,}={0,2}"))
 _STEP: Final = re.compile(r"[A-Za-z0-9+_\-]{16,}={0,2}")
-_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_HEX: Final = re.compile(r"[0-9A-Fa-f]+")  # not of pairs: `re` would remember each of them
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~@:/?&=+%#;\-]{3,}")
 _ENTITY: Final = re.compile(
     r"&(?:#[0-9]|#[xX][0-9A-Fa-f]|[A-Za-z]{2,24};)"
@@ -55,15 +58,15 @@ class Segment:
     escaped: str = field(default="", repr=False)
     """What it was decoded from, where that is percent-encoding and nothing else."""
 
-    def places(self) -> list[int] | None:
+    def places(self) -> Sequence[int] | None:
         """Where each character of ``text`` ends in ``escaped``; None where there is no telling."""
         if not self.escaped:
             return None
-        ends = [match.end() for match in _BYTE.finditer(self.escaped)]
+        ends = array("Q", (match.end() for match in _BYTE.finditer(self.escaped)))
         if self.text.isascii():
             return ends
         sizes = (len(char.encode("utf-8", "surrogateescape")) for char in self.text)
-        return [ends[last - 1] for last in accumulate(sizes)]
+        return array("Q", (ends[last - 1] for last in accumulate(sizes)))
 
 
 def segments(text: str) -> list[Segment]:
@@ -87,7 +90,7 @@ def _decode(text: str) -> list[tuple[int, int, str, str]]:
         for match in _RUN.finditer(text):  # whole runs, so that no run is read twice
             run = match[0][:MAX_SEGMENT]
             if _ESCAPED.search(run) is not None:
-                inner = unquote_to_bytes(run).decode("utf-8", "surrogateescape")
+                inner = _unquoted(run).decode("utf-8", "surrogateescape")
                 found.append((match.start(), match.end(), inner, run))
             if _ENTITY.search(run) is not None:
                 inner = unescape(run)
@@ -106,9 +109,25 @@ def _decode(text: str) -> list[tuple[int, int, str, str]]:
     return found
 
 
+def _unquoted(run: str) -> bytes:
+    """The bytes of a percent-encoded run, block by block: at once, each escape would be an object."""
+    if len(run) <= _BLOCK:
+        return unquote_to_bytes(run)
+    found = bytearray()
+    at = 0
+    while at < len(run):
+        end = at + _BLOCK
+        escape = run.find("%", end - 2, end)  # not cut within
+        end = escape if escape >= 0 else end
+        found += unquote_to_bytes(run[at:end])
+        at = end
+    return bytes(found)
+
+
 def _decoded(run: str, *, cut: bool) -> str | None:
     digits = run[2:] if run[:2] in ("0x", "0X") else run
-    return _readable(binascii.unhexlify(digits) if _HEX.fullmatch(digits) else _base64(run), cut=cut)
+    paired = len(digits) % 2 == 0 and _HEX.fullmatch(digits)
+    return _readable(binascii.unhexlify(digits) if paired else _base64(run), cut=cut)
 
 
 def _base64_runs(text: str) -> Iterator[tuple[int, int]]:

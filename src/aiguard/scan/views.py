@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -166,7 +167,7 @@ class View:
     original: str = field(repr=False)
     text: str = field(repr=False)
     _table: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
-    _ends: list[list[int]] = field(default_factory=list, repr=False, compare=False)
+    _ends: list[array[int]] = field(default_factory=list, repr=False, compare=False)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The original characters that the view's ``start..end`` was read from (non-empty when ``start < end``)."""
@@ -174,7 +175,7 @@ class View:
             return start, end
         if not self._ends:  # built at the first finding only: most texts have none
             table = self._table
-            self._ends.append(list(accumulate(map(len, map(table.__getitem__, map(ord, self.original))))))
+            self._ends.append(array("Q", accumulate(map(len, map(table.__getitem__, map(ord, self.original))))))
         ends = self._ends[0]
         return bisect_right(ends, start), bisect_right(ends, end - 1) + 1
 
