@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from aiguard.scan.closure import Headed, Mentions, NotClosed, Tails, alphabet_within, closure, head
@@ -51,6 +52,7 @@ MAX_PLANS: Final = 64
 """Plans that are kept of an engine and those tuned from it. Each takes as much as a second to work out, and some megabytes."""
 
 
+@lru_cache(maxsize=32)  # asked for every string of a document
 def plan_of(engine: Engine, also: tuple[str, ...]) -> Plan | None:
     """The plan of an engine, worked out once for all that differ in nothing that it depends on.
 
