@@ -11,7 +11,7 @@ from tests.support import records as r
 from tests.support.postgres import new_postgres
 
 from aiguard.audit import append, outbox, tail
-from aiguard.audit.outbox import Drained, Outbox, damaged, drain, put, waiting
+from aiguard.audit.outbox import Drained, Left, Outbox, drain, left, put, waiting
 from aiguard.audit.payload import PayloadRefused
 from aiguard.db import make_engine, upgrade, writing
 from aiguard.db.mapping import Sealing
@@ -98,13 +98,24 @@ def test_a_row_that_is_not_what_was_put_there_is_told_of_once_and_again_when_it_
         drain(engine, keyring)
         return [record.args[0] for record in caplog.records if "outbox" in record.getMessage()]
 
-    rows = damaged(engine, keyring)
+    rows = list(left(engine, keyring).damaged)
     assert len(rows) == 2
     assert [told(), told(), told()] == [rows] * 3
     change(engine, spoil, sealed=b"y" * 80, id=events[1].id)
     assert told() == [*rows, rows[1]]
-    assert damaged(engine, keyring) == rows
+    assert left(engine, keyring) == Left(damaged=tuple(rows))
     assert waiting(engine) == 2
+
+
+def test_a_row_whose_master_key_is_not_at_hand_is_not_called_damaged(engine, keyring):
+    with writing(engine) as connection:
+        put(connection, [r.event(), r.event()], MasterKeyRing([b"x" * 32]))
+        put(connection, [r.event()], keyring)
+    found = left(engine, keyring)
+    assert (len(found.closed), found.damaged) == (2, ())
+    assert drain(engine, keyring) == Drained(events=1, refused=2)
+    assert drain(engine, MasterKeyRing([b"k" * 32, b"x" * 32])) == Drained(events=2)
+    assert left(engine, keyring) == Left()
 
 
 def test_a_row_that_is_put_back_after_it_was_drained_does_not_enter_the_log_twice(engine, keyring):

@@ -124,8 +124,27 @@ def test_db_check_tells_of_rows_in_the_outbox_that_are_not_what_was_put_there(fi
     with writing(filled["engine"]) as connection:
         connection.exec_driver_sql("UPDATE aiguard_audit_outbox SET sealed = x'00' WHERE id = 2")
     told = run("db", "check", code=3).output
-    assert "1 rows of the audit outbox" in told
-    assert "stay there: 2" in told
+    assert "1 rows of the audit outbox are not what was put there, and stay there: 2" in told
+
+
+def test_db_check_tells_of_rows_in_the_outbox_whose_master_key_is_not_at_hand(filled):
+    with writing(filled["engine"]) as connection:
+        put(connection, [r.event()], MasterKeyRing([b"x" * 32]))
+    assert "wait for a master key that is not at hand: 1" in run("db", "check", code=4).output
+
+
+def test_what_somebody_added_to_a_key_store_apart_is_told_by_db_check(state, monkeypatch):
+    monkeypatch.setenv("AIGUARD_KEY_STORE_URL", f"sqlite:///{state}/keys.db")
+    run("db", "upgrade")
+    run("db", "check")
+    engine = make_engine(f"sqlite:///{state}/keys.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER stays BEFORE DELETE ON aiguard_data_keys BEGIN SELECT RAISE(IGNORE); END"
+        )
+    told = run("db", "check", code=4).output
+    assert "the trigger stays on aiguard_data_keys of the key store is not ours" in told
+    engine.dispose()
 
 
 def test_tail_shows_the_newest_events_for_people_and_for_programs(filled):

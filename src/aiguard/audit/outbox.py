@@ -72,6 +72,10 @@ class AuditOutbox(Base):
 MAX_TOLD: Final = 10_000
 """Rows that a process remembers to have told of."""
 
+_SEAL: Final = b"\x01"
+_SEALER: Final = 9
+"""A row begins with the version of its seal and the id of the master key."""
+
 _told: set[bytes] = set()
 _PEOPLE: Final = ("actor", "subject")
 _OUTBOX: Final = cast("Table", AuditOutbox.__table__)
@@ -150,17 +154,32 @@ def drain(engine: Engine, keyring: KeyRing, *, patience: float = PATIENCE) -> Dr
     return done
 
 
-def damaged(engine: Engine, keyring: KeyRing) -> list[int]:
-    """The numbers of the rows in the outbox that a drain leaves there, since they do not open or are not what was put there."""
-    found, after = list[int](), 0
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Left:
+    """The numbers of the rows in the outbox that a drain leaves there."""
+
+    damaged: tuple[int, ...] = ()
+    """Not what was put there."""
+    closed: tuple[int, ...] = ()
+    """Sealed, by what they say themselves, with a master key that is not at hand."""
+
+
+def left(engine: Engine, keyring: KeyRing) -> Left:
+    """The rows that the keys of ``keyring`` do not open as what was put there. Changes nothing."""
+    at_hand = getattr(keyring, "key_ids", None)
+    damaged, closed, after = list[int](), list[int](), 0
     try:
         while True:
             with reading(engine) as connection:
                 query = select(_OUTBOX).where(_OUTBOX.c.id > after).order_by(_OUTBOX.c.id).limit(PAGE)
                 page = connection.execute(query).all()
-            found += [int(row.id) for row in page if _opened(row.event_id, bytes(row.sealed), keyring) is None]
+            for row in page:
+                sealed = bytes(row.sealed)
+                if _opened(row.event_id, sealed, keyring) is None:
+                    lacks = at_hand is not None and sealed[:1] == _SEAL and sealed[1:_SEALER].hex() not in at_hand
+                    (closed if lacks else damaged).append(int(row.id))
             if len(page) < PAGE:
-                return found
+                return Left(damaged=tuple(damaged), closed=tuple(closed))
             after = int(page[-1].id)
     except SQLAlchemyError as error:
         raise as_store_error(error, "read") from None

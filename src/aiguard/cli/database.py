@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -78,7 +78,7 @@ def upgrade() -> None:
 def check() -> None:
     """Exit with 0 when the database is at the revision that this version needs, its triggers are in place and its key store is at hand.
 
-    Else say what to do: 3 means that a trigger was replaced, or a row of the outbox, 4 that a trigger is missing, or that somebody added one, 1 anything else.
+    Else say what to do: 3 means that a trigger was replaced, or a row of the outbox, 4 that a trigger is missing, that somebody added one, or that a master key is, 1 anything else.
     """
     from aiguard.store.belonging import require_own_store
 
@@ -118,19 +118,30 @@ def _require_triggers(engine: Engine, key_store: KeyStore) -> None:
 
 def _require_outbox(engine: Engine) -> None:
     """Have what waits in the outbox be what was put there, as far as the master keys at hand can tell."""
-    from aiguard.audit.outbox import damaged, waiting
+    from aiguard.audit.outbox import left, waiting
     from aiguard.store.keysource import master_keys
 
     settings = current_settings()
     if not settings.has_keys or not waiting(engine):
         return
-    rows = damaged(engine, master_keys(settings))
-    if rows:
-        fail(
-            f"{len(rows)} rows of the audit outbox do not open, or are not what was put there, and stay there: {', '.join(map(str, rows[:SHOWN]))}{', …' if len(rows) > SHOWN else ''}\n"
-            "if a master key is missing, add it (`aiguard keys list`); else keep the rows as evidence, and see `aiguard audit verify`",
-            code=TAMPERED,
+    found = left(engine, master_keys(settings))
+    lines = []
+    if found.damaged:
+        lines.append(
+            f"{len(found.damaged)} rows of the audit outbox are not what was put there, and stay there: {_numbers(found.damaged)}; "
+            "keep them as evidence, and see `aiguard audit verify`"
         )
+    if found.closed:
+        lines.append(
+            f"{len(found.closed)} rows of the audit outbox wait for a master key that is not at hand: {_numbers(found.closed)}; "
+            "`aiguard keys list` names it"
+        )
+    if lines:
+        fail("\n".join(lines), code=TAMPERED if found.damaged else INCOMPLETE)
+
+
+def _numbers(rows: Sequence[int]) -> str:
+    return ", ".join(map(str, rows[:SHOWN])) + (", …" if len(rows) > SHOWN else "")
 
 
 @database.command()
