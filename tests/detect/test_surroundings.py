@@ -46,6 +46,17 @@ def test_a_number_without_a_trunk_prefix_is_known_by_its_groups(text: str, numbe
         "Suite 584 3370 Elm Street",
         "Closes: #584337 after a call",
         "住所 〒584-3370",
+        '"GET /v2/users?page=3 HTTP/1.1" 200 2326 "-"',
+        "GET /v2/users 200 2326 12ms",
+        'phone: "", retries: 3, timeoutMs: 120000',
+        "phone list of policy 2024-778812",
+        "call stack overflow (CVE-2026-9358)",
+        "called Nov-22-1996",
+        "called at 13:11:03 1993",
+        "l-595 -172 227 -355 470 174 -90 356",
+        "0390; 0399 0308 0301; 0399",
+        'phone.svg viewBox="0.00 0.00 1771.00 775.00"',
+        "bank account, 2003-2012 Jane Roe",
     ],
 )
 def test_figures_beside_other_figures_are_no_telephone(text: str) -> None:
@@ -56,6 +67,11 @@ def test_a_value_has_the_name_of_its_own_key_only() -> None:
     assert found('{"phone": null, "created_at": 1718004123}') == []
     assert found('{"order": 5, "phone": "0341 838 71"}') == [("PHONE_NUMBER", "0341 838 71")]
     assert found('{"type": "phone", "value": "0341 838 71"}') == [("PHONE_NUMBER", "0341 838 71")]
+
+
+def test_a_date_of_birth_is_the_first_date_behind_its_name() -> None:
+    text = "Agent: your date of birth?\nCaller: Yes, it's March 14, 1979. I moved on 2 May 2020."
+    assert found(text) == [("DATE_OF_BIRTH", "March 14, 1979")]
 
 
 def test_a_name_speaks_for_the_value_behind_it_and_not_for_the_next() -> None:

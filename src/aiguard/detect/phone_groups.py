@@ -26,7 +26,7 @@ _POSTCODE: Final = re.compile(r"\d{3}-00\d\d")
 """As most postcodes of Japan are."""
 
 _BEFORE: Final = re.compile(
-    r"(?:\d[)\]]?[.,:;]?|[$€£¥〒%#+=@\\/<^&~]|<[A-Za-z]{1,20}|\b[A-Z][A-Z0-9]+|\b(?:[0-9]+[A-Fa-f]|[A-Fa-f]+[0-9])[0-9A-Fa-f]*|[\w)][.\-]{1,2}|--|\.\.)[ \t]{0,4}"
+    r"(?:\d[)\]]?[.,:;]?|[$€£¥〒%#+=@\\/<^&~]|<[A-Za-z]{1,20}|\b[A-Z][A-Z0-9]+|\b(?:[0-9]+[A-Fa-f]|[A-Fa-f]+[0-9])[0-9A-Fa-f]*|[\w)][.\-]{1,2}|--|\.\.|\d ?-|[\"'”»] )[ \t]{0,4}"
     r"(?:\r?\n[ \t]{0,8})?\Z"
 )
 """What no telephone number stands behind: another number, a sign of currency, a code, a hexadecimal group."""
@@ -46,12 +46,13 @@ def apart(before: str) -> bool:
     return label is not None and label[1] in _LABELS
 
 
-_GOES_ON: Final = re.compile(r"\d[-./]\Z")
+_GOES_ON: Final = re.compile(r"\d[-./:]\Z|\b(?:[A-Z]{2,5}|[A-Z][a-z]{2})-\Z")
 
 
 def begins(before: str) -> bool:
-    """Whether figures behind ``before`` begin there, and do not go on: ``04-2024`` of ``01-04-2024`` does."""
-    return _GOES_ON.search(before) is None
+    """Whether figures behind ``before`` begin there: those of ``01-04-2024``, ``CVE-2024-6655`` and ``Nov-22-1996`` do not."""
+    found = _GOES_ON.search(before)
+    return found is None or found[0][:-1].upper() in _LABELS
 
 
 def local(text: str) -> bool:

@@ -22,8 +22,9 @@ _CODE_POINTS: Final = re.compile(r"00\d\d(?: \d{4}){1,3}")
 _COUNTED: Final = "12345678901234567890"
 _PAIRS: Final = re.compile(r"\d\d(?: \d\d){2,4}")
 _AMOUNT: Final = re.compile(r"\d+\.\d+|\d{1,3}(?:\.\d{3})+")
+_DECIMALS: Final = re.compile(r"\A\d{3,}\.\d\d\Z|\d\.\d+ -?\d+(?:\.\d|\Z)")
 _LISTED: Final = re.compile(r"\d{1,2}[.)] ")
-_YEAR: Final = re.compile(r"(?:19|20)\d\d(?:[-./ ](?:\d{1,3}|(?:19|20)\d\d)|[-/]0\d{2,5})")
+_YEAR: Final = re.compile(r"(?:19|20)\d\d(?:[-./ ](?:\d{1,3}|(?:19|20)\d\d)|[-/](?:0\d{2,5}|\d{5,7}))")
 # Regions whose national format (without a country code) is tried where the words before it speak of a telephone.
 _TYPES: Final = (
     "fixed_line",
@@ -183,6 +184,8 @@ def grouped(text: str) -> bool:
     Ordinary figures are no such number: they do not begin with a nought, or are dates, or are counted up.
     """
     groups = re.findall(r"\d+", text)
+    if len(groups) > 1 and all(len(group) == 4 and group[0] == "0" for group in groups):
+        return False  # code points
     digits = "".join(groups)
     between = re.findall(r"(?<=\d)\D+(?=\d)", text)
     eight = [len(group) for group in groups] == [2, 3, 3] and between == [" ", " "]
@@ -265,7 +268,7 @@ def north_american(text: str) -> bool:
 def national(text: str) -> bool:
     """Six to fifteen digits, grouped as people group telephone numbers, not a date; the words before must agree."""
     text = text.removeprefix("+")
-    if (_DATE.fullmatch(text) and not _PAIRS.fullmatch(text)) or _YEAR.fullmatch(text):
+    if (_DATE.fullmatch(text) and not _PAIRS.fullmatch(text)) or _YEAR.fullmatch(text) or _DECIMALS.search(text):
         return False
     groups = [group for group in re.split(r"\D+", _EXTENSION.sub("", text)) if group]
     digits = "".join(groups)

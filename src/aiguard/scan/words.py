@@ -22,7 +22,7 @@ def spaced(text: str) -> str:
     return text.replace("_", " ").replace("-", " ")
 
 
-_OWN_KEY: Final = re.compile(r',\s*"([^"\n]{1,48})"\s*:\s*"?\Z')
+_OWN_KEY: Final = re.compile(r""",\s*(?:"([^"\n]{1,48})"\s*:|([a-z][a-z0-9]*(?: [a-z0-9]+){0,2})\s?[:=])\s*["']?\Z""")
 _SAYS_NOTHING: Final = frozenset(
     (
         "value",
@@ -46,23 +46,25 @@ _SAYS_NOTHING: Final = frozenset(
 
 
 def under_its_key(said: str) -> str:
-    """``said`` from the quoted key on that a value stands under, where it has one: the keys before it are other values' names.
+    """``said`` from the key on that a value stands under, where it has one: the keys before it are other values' names.
 
     >>> under_its_key('"phone": null, "created at": ')
     'created at": '
     """
-    if '":' not in said[-4:]:
+    if ":" not in said[-4:] and "=" not in said[-3:]:
         return said
     key = _OWN_KEY.search(said)
-    if key is None or _SAYS_NOTHING.intersection(key[1].split()[-1:]):
+    if key is None or _SAYS_NOTHING.intersection((key[1] or key[2]).split()[-1:]):
         return said
-    return said[key.start(1) :]
+    return said[key.start(1 if key[1] else 2) :]
 
 
 _LED: Final = re.compile(r"[A-Za-z]{2,4} ")
 """How a value begins that has brought its own name: ``BP 128/82``."""
 
-_ANSWER: Final = re.compile(r"\d{3,}[a-z]?(?:[.;|][ \t]|[ \t]*\r?\n|,[ \t]*(?:\"|[^\W\d_]))[^\d]*[^\W\d_][^\d]*\Z")
+_ANSWER: Final = re.compile(
+    r"\d(?:[ .\-/]?\d){2,}[a-z]?(?:[.;|][ \t]|[ \t]*\r?\n|,[ \t]*(?:\"|[^\W\d_]))[^\d]*[^\W\d_][^\d]*\Z"
+)
 
 
 def answered(said: str, value: str) -> bool:

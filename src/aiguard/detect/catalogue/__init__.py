@@ -10,6 +10,7 @@ from typing import Final
 from unicodedata import normalize
 
 from aiguard.detect.catalogue import (
+    births,
     configured,
     contact,
     financial,
@@ -73,7 +74,7 @@ _DECLARED: Final = {
         *national_africa_oceania.RECOGNIZERS,
     ),
     "network": network.RECOGNIZERS,
-    "papers": (*papers.RECOGNIZERS, *stated.RECOGNIZERS),
+    "papers": (*papers.RECOGNIZERS, *births.RECOGNIZERS, *stated.RECOGNIZERS),
     "secrets": (*secrets.RECOGNIZERS, *configured.RECOGNIZERS, *told.RECOGNIZERS, *under_keys.RECOGNIZERS),
 }
 

@@ -123,6 +123,7 @@ RECOGNIZERS = (
         pattern=rf"\b00[ (]{{0,2}}[1-9](?:[ \t().\-/]{{0,3}}\d){{6,15}}{_EXTENSION}\b",
         validate=phones.international,
         shrink=3,
+        not_after=".",
         deny=(*OTHER_NUMBERS, "ean", "upc", "gtin", "barcode", "item"),
         context_window=24,
         base_score=0.9,
@@ -229,7 +230,7 @@ RECOGNIZERS = (
         name="phone_local",
         type="PHONE_NUMBER",
         pattern=(
-            r"\b[1-9]\d{0,3}(?:-\d{4,5}|(?:[ ][0-9A-Fa-f]{0,3}\d[0-9A-Fa-f]{0,7}){1,6}(?:[ \t]{0,8}\r?\n[ \t]{0,8}\d{1,9})?)\b"
+            r"\b[1-9]\d{0,3}(?:-\d{4,5}|(?:[ ]-?[0-9A-Za-z]{0,3}\d[0-9A-Za-z]{0,7}){1,6}(?:[ \t]{0,8}\r?\n[ \t]{0,8}\d{1,9})?)\b"
         ),
         validate=phone_groups.local,
         behind=phone_groups.apart,
@@ -237,7 +238,7 @@ RECOGNIZERS = (
         not_before="-/:%@.",
         base_score=0.55,
         context_window=NAMED,
-        max_length=110,
+        max_length=120,
         priority=41,
         source="how numbers without a trunk prefix are grouped; phonenumbers metadata",
         examples=("come by or try 91 23 45 67 tonight", "Jane, 521 2345, High Street", "got 6123 4567"),

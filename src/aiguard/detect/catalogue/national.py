@@ -69,7 +69,7 @@ _CHECKED: Final = (
     ("ca_sin", "CA_SIN", r"\b[1-9]\d{2}-\d{3}-\d{3}\b", "ca.sin", ("sin", "social insurance", "nas"), 0.6, "Service Canada", "123-456-782", "123-456-783"),
     ("es_nif", "ES_NIF", r"(?i)\b\d{8}[ \-]?[A-Z]\b", "es.dni", ("dni", "nif", "documento", "número de identificación fiscal", "documento nacional de identidad"), 0.75, "Spain, Real Decreto 1553/2005", "54362315K", "54362315Z"),
     ("es_nie", "ES_NIE", r"(?i)\b[XYZ][ \-]?\d{7}[ \-]?[A-Z]\b", "es.nie", ("nie", "extranjero"), 0.8, "Spain, Ministerio del Interior", "X-2482300W", "X-2482300A"),
-    ("it_fiscal_code", "IT_FISCAL_CODE", r"(?i)\b[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", "it.codicefiscale", ("codice fiscale", "tax code"), 0.9, "Italy, Agenzia delle Entrate", "RCCMNL83S18D969H", "RCCMNL83S18D969"),
+    ("it_fiscal_code", "IT_FISCAL_CODE", r"(?i)\b[A-Z]{6}\d{2}[ABCDEHLMPRST]\d{2}[A-Z]\d{3}[A-Z]\b", "it.codicefiscale", ("codice fiscale", "tax code", "c.f.", "cod. fisc", "cod fisc"), 0.9, "Italy, Agenzia delle Entrate", "RCCMNL83S18D969H", "RCCMNL83S18D969"),
     ("pl_pesel", "PL_PESEL", r"\b\d{11}\b", "pl.pesel", ("pesel",), 0.1, "Poland, PESEL", "PESEL: 44051401359", "44051401358"),
     ("de_tax_id", "DE_TAX_ID", r"\b\d{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}\b", "de.idnr", ("steuer-id", "steuer id", "steueridentifikationsnummer", "steuernummer", "idnr", "id nr", "tax id", "tin", "steuerliche identifikationsnummer", "personal tax number"), 0.1, "Germany, § 139b AO", "Steuer-ID 36 574 261 809", "qty 36574261809"),
     ("se_personnummer", "SE_PERSONNUMMER", r"\b(?:19|20)?\d{6}[\-+]\d{4}\b", "se.personnummer", ("personnummer",), 0.7, "Sweden, Skatteverket", "880320-0016", "880320-0018"),

@@ -19,20 +19,9 @@ _DATE: Final = re.compile(
     r"(?:(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])[-./](?:0?[1-9]|[12]\d|3[01])[-./](?:19|20)?\d\d)"
 )
+_YEARS: Final = re.compile(r"(?:19|20)\d\d[-/](?:19|20)\d\d")
 _YEAR_AND_NUMBER: Final = re.compile(r"(?:19|20)\d\d-\d{4}")
 _AMOUNT: Final = re.compile(r"\d{1,3}(?:[.,' ]?\d{3}){0,2}[.,]\d\d")
-_MONTH: Final = (
-    r"(?:jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|f[ée]vrier|m[aä]r(?:ch|z|s|zo|ço)?|apr(?:il|ile)?|avril|abril|ma[yi]|mayo|maggio|maio"
-    r"|june?|juni|juin|junio|giugno|junho|july?|juli|juillet|julio|luglio|julho|aug(?:ust)?|ao[uû]t|agosto|sep(?:t(?:ember)?)?|septembre"
-    r"|septiembre|settembre|setembro|o[ck]t(?:ober|obre|ubre)?|ottobre|outubro|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember|embre|embro)?"
-    r"|d[ée]cembre|diciembre|dicembre|enero|gennaio|janeiro|febrero|febbraio|fevereiro"
-    r"|januari|februari|maart|mei|augustus|augusti|marts|mars|ledna|února|března|dubna|května|června|července|srpna|září|října|listopadu|prosince"
-    r"|stycznia|lutego|marca|kwietnia|czerwca|lipca|sierpnia|września|października|listopada|grudnia"
-    r"|tammikuuta|helmikuuta|maaliskuuta|huhtikuuta|toukokuuta|kesäkuuta|heinäkuuta|elokuuta|syyskuuta|lokakuuta|marraskuuta|joulukuuta"
-    r"|ocak|şubat|mart|nisan|mayıs|haziran|temmuz|ağustos|eylül|ekim|kasım|aralık"
-    r"|января|февраля|марта|апреля|мая|июня|июля|августа|сентября|октября|ноября|декабря"
-    r"|ianuarie|februarie|martie|aprilie|iunie|iulie|septembrie|octombrie|noiembrie|decembrie)"
-)
 
 
 _LETTER: Final = re.compile(r"[\-/][A-Z]\b|(?<=\d\.)[A-Z]\b|(?<=\A[A-Z]{2} )[A-Z][\-]")
@@ -41,7 +30,7 @@ _LETTER: Final = re.compile(r"[\-/][A-Z]\b|(?<=\d\.)[A-Z]\b|(?<=\A[A-Z]{2} )[A-Z
 
 def _value(text: str) -> bool:
     """Four digits or more, or letters and two digits; each group but the first has a digit; not a date."""
-    if _DATE.fullmatch(text) or _AMOUNT.fullmatch(text):
+    if _DATE.fullmatch(text) or _AMOUNT.fullmatch(text) or _YEARS.fullmatch(text):
         return False
     groups = re.split(r"[ .\-/]", _LETTER.sub("", text))
     digits = sum(char.isdigit() for char in text)
@@ -84,7 +73,7 @@ _WORDED: Final = (
          "carné de extranjería", "carnet de extranjería", "identidad de extranjero", "personenidentifikationsnummer", "identificatienummer",
          "yhteisötunnus", "national identity document", "identity document", "statistical number", "registration card", "identity certificate",
          "número de registro", "sociale zekerheid", "ewidencji ludności", "державного реєстру", "state register", "bilhete de identidade nº",
-         "cartão de identidade", "kartu tanda penduduk", "ktp", "szig", "numéro de carte d'identité", "n° de carte d'identité", "numéro cin", "cin",
+         "cartão de identidade", "kartu tanda penduduk", "ktp", "szig", "numéro de carte d'identité", "n° de carte d'identité", "numéro cin",
          "jedinstveni matični broj", "matični broj građana", "јединствени матични број", "единствен матичен број", "матичен број",
          "единен граждански номер", "asmens kodas", "personas kods", "isikukood", "rodné číslo", "numer identyfikacyjny", "osobní číslo",
          "személyi szám", "személyi azonosító", "cod numeric personal", "código único de identificación", "documento nacional de identidad",
@@ -216,20 +205,6 @@ _WORDED: Final = (
     ),
 )  # fmt: skip
 
-_BIRTH: Final = (
-    "date of birth", "birth date", "birthdate", "birthday", "dob", "d.o.b", "born on", "born", "geburtsdatum", "geboren am", "geb", "date de naissance",
-    "né le", "née le", "fecha de nacimiento", "nacido el", "nacida el", "data di nascita", "nato il", "nata il", "data de nascimento", "nascido em", "nascida em",
-    "geboortedatum", "geboren op", "fødselsdato", "födelsedatum", "syntymäaika", "data urodzenia", "datum narození", "születési idő", "data nașterii", "doğum tarihi",
-    "дата рождения", "дата народження", "ημερομηνία γέννησης", "出生日期", "生日", "生年月日", "생년월일", "تاريخ الميلاد", "जन्म तिथि", "วันเกิด", "תאריך לידה", "ngày sinh", "tanggal lahir",
-)  # fmt: skip
-
-
-def _born(text: str) -> bool:
-    """A day, a month and a year that a living person's date of birth can have, in any usual order."""
-    figures = [int(figure) for figure in re.findall(r"\d+", text)]
-    return all(1 <= figure <= 31 or 0 <= figure < 100 or 1890 <= figure <= 2100 for figure in figures)
-
-
 _BIC_OTHERS: Final = re.compile("AU|C[AN]|HK|I[DN]|JP|K[EHR]|M[XY]|N[GZ]|P[AEH]|SG|T[HWZ]|U[GSYZ]|V[EN]|Z[AMW]")
 """Countries with banks and without IBAN."""
 
@@ -248,7 +223,7 @@ RECOGNIZERS = (
             type=type,
             pattern=pattern,
             validate=check,
-            first_only=True,
+            first_only=type != "BANK_ACCOUNT",  # a sort code and an account are one
             context=context,
             deny=(*deny, *PHONE_CONTEXT),
             base_score=0.1,
@@ -256,7 +231,7 @@ RECOGNIZERS = (
             context_window=window,
             max_length=110,
             shrink=4,
-            not_after="+@#$€£-/" if type == "PASSPORT" else "+@#$€£",
+            not_after="+@#$€£-/" if type in {"PASSPORT", "BANK_ACCOUNT"} else "+@#$€£",
             not_before="-/" if type == "PASSPORT" else "",
             priority=24 if type == "ID_NUMBER" else 25,  # "tax identification number" is both; the nearer name wins
             source="the words before it",
@@ -278,25 +253,6 @@ RECOGNIZERS = (
         source="Brazil, Correios",
         examples=("CEP: 01310-100",),
         counter_examples=("cep 0 532 123 45 67", "qty 01310-100"),
-    ),
-    Recognizer(
-        name="date_of_birth",
-        type="DATE_OF_BIRTH",
-        pattern=(
-            rf"(?i)\b(?:\d{{4}}[-./年 ]{{1,2}}\d{{1,2}}[-./月 ]{{1,2}}\d{{1,2}}日?|\d{{1,2}}[-./ ]{{1,2}}\d{{1,2}}[-./ ]{{1,2}}(?:19|20)?\d\d"
-            rf"|\d{{1,2}}(?:st|nd|rd|th|\.|º)?[ ](?:de[ ])?{_MONTH}\.?,?[ ](?:de[ ])?(?:19|20)\d\d|{_MONTH}\.?[ ]\d{{1,2}}(?:st|nd|rd|th)?,?[ ](?:19|20)\d\d)"
-        ),
-        validate=_born,
-        open_end=True,
-        context=_BIRTH,
-        base_score=0.1,
-        context_score=0.8,
-        context_window=28,
-        max_length=40,
-        priority=30,
-        source="dates after words for a birth",
-        examples=("date of birth: 14/03/1979", "DOB 1979-03-14", "geboren am 14. März 1979", "born March 14, 1979"),
-        counter_examples=("signed on 14/03/1979", "date of birth unknown since 2019"),
     ),
     Recognizer(
         name="vin",

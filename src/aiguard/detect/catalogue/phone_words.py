@@ -18,7 +18,7 @@ PHONE_CONTEXT: Final = (
     "電話", "電話番号", "携帯", "电话", "手机", "手機", "휴대폰", "휴대전화", "핸드폰", "전화", "연락처", "هاتف", "جوال", "موبايل", "تلفن", "موبایل", "فون", "फोन", "फ़ोन", "मोबाइल", "ফোন", "மொபைல்", "โทร", "เบอร์", "טלפון", "נייד",
     "chiamami", "chiamateci", "chiamarmi", "llámanos", "llamadme", "llamadnos", "ligar para", "ligue para", "telefonar", "appelez moi",
     "appelez nous", "m'appeler", "anrufen", "rufnummer", "durchwahl", "festnetz", "telefonnr", "zavolejte", "zavolat", "volejte", "volat",
-    "zavolajte", "volajte", "dzwonić", "zadzwoń", "numer telefonu", "ring til", "ring meg", "ringe", "ringa", "soita", "soittakaa", "soittaa",
+    "zavolajte", "volajte", "dzwonić", "zadzwoń", "numer telefonu", "kom.", "tfn", "ring til", "ring meg", "ringe", "ringa", "soita", "soittakaa", "soittaa",
     "hívjon", "hívj", "hívható", "sunați", "suna", "sunați mă", "καλέστε", "καλέσετε", "зателефонуйте", "дзвоніть", "дзвонити", "обадете се",
     "позвънете", "позвоните", "позвонить", "набирайте", "拨打", "请拨", "致电", "撥打", "お電話", "電話して", "連絡先", "연락 주세요", "전화 주세요", "اتصل", "اتصلوا", "الاتصال",
     "رقم الهاتف", "هاتفي", "تماس", "התקשרו", "תתקשר", "להתקשר", "โทรหา", "gọi", "gọi cho", "hubungi", "arayın", "arayabilirsiniz", "bellen",
@@ -43,7 +43,7 @@ OTHER_NUMBERS: Final = (
     "zamówienie", "zamówienia", "faktury", "kwota", "objednávka", "objednávky", "faktúra", "rendelés", "számla", "comanda", "factură", "narudžba", "račun", "sipariş", "fatura no", "tutar",
     "заказ", "заказа", "счет", "счёт", "накладная", "сумма", "договор", "артикул", "замовлення", "рахунок", "παραγγελία", "τιμολόγιο",
     "注文", "注文番号", "請求書", "品番", "予算", "订单", "訂單", "发票", "發票", "快递单号", "金额", "주문", "주문번호", "송장", "금액", "طلب", "فاتورة", "مبلغ", "הזמנה", "חשבונית", "đơn hàng", "hóa đơn", "pesanan", "faktur", "คำสั่งซื้อ", "ใบแจ้งหนี้", "ऑर्डर",
-    "postal code", "post code", "code postal", "código postal", "codice postale", "plz", "postleitzahl", "postnummer", "kod pocztowy", "psč", "индекс", "郵便番号", "邮编", "郵遞區號", "우편번호", "dimensions", "resolution", "isin", "sedol",
+    "postal code", "post code", "code postal", "código postal", "codice postale", "plz", "postleitzahl", "postnummer", "kod pocztowy", "psč", "индекс", "郵便番号", "邮编", "郵遞區號", "우편번호", "póliza", "apólice", "polizza", "polis", "bankgiro", "plusgiro", "postgiro", "kontonummer", "dimensions", "resolution", "isin", "sedol",
 )  # fmt: skip
 """Words that name some other number: they speak against a telephone number, where none of the others stands nearer."""
 
