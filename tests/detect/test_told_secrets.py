@@ -84,6 +84,10 @@ def test_what_is_said_about_passwords_is_none(text: str) -> None:
         "SMTP_PASS=bluegiraffe # old",
         "The default password is 'blooberry'",
         'smtp.login("joe@example.org", "qxvk jzpm wtgh bfrd")',
+        'passphrase := "tall giraffes along the river"',
+        "BOOTSTRAP_TOKEN=be8dfd.da8a689a46edc282",
+        "client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB",
+        'secret_tokens = """\nXhe5OL067NVOjv2Yyi9VuN3ynG9INcgkSGgv3/eZeD6gFZHUIznqM73xjoebwoJar2fr\n"""',
     ],
 )
 def test_words_are_a_credential_where_the_place_says_so(text: str) -> None:
@@ -141,6 +145,8 @@ def test_a_key_without_a_shape_is_found_where_somebody_says_whose_it_is(service:
         "sk-folding-cube-animation-2 sk-circle-fade-dot-12",
         "interface A { password: string; price: number; }",
         "the primary key is customer_id_2024_archive",
+        "certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUM1ekNDQWMrZ0F3SUJBZ0lCQURBTkJn",
+        '"password": "please choose something longer than that"',
     ],
 )
 def test_parts_of_hashes_samples_and_names_are_no_keys(text: str) -> None:

@@ -19,7 +19,7 @@ _PLACEHOLDER: Final = compile_pattern(
 _PATH: Final = re.compile(r"(?:\.{0,2}/)?[A-Za-z_$][\w$]*(?:(?:\.|->|/)[A-Za-z_$][\w$]*)+\(?$")
 _WORDS: Final = re.compile(r"[A-Za-z]+(?:[_\-. ][A-Za-z]+)*\d{0,2}$")
 _NOT_RANDOM: Final = compile_pattern(
-    r"0123456789|:\d{2,5}$|\.(?:js|css|png|jpe?g|gif|svg|json|html?|py|md|txt|ya?ml|xml|map|ts|go|rs|zip|gz|whl|com|org|net|io)$"
+    r"0123456789|^LS0tLS1CRUdJTiB(?:DRVJU|QVUJM)|:\d{2,5}$|\.(?:js|css|png|jpe?g|gif|svg|json|html?|py|md|txt|ya?ml|xml|map|ts|go|rs|zip|gz|whl|com|org|net|io)$"
     r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-|(?:19|20)\d\d-[01]\d-[0-3]\d|://"
 )
 _NAMES: Final = re.compile(
@@ -29,6 +29,7 @@ _FIGURES: Final = re.compile(r"[0-9][^0-9]*[0-9]")
 _SYMBOL: Final = re.compile(r"[^\w\s.,:/\-]")
 _PIECES: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _AWS: Final = re.compile(r"[A-Za-z0-9/+]{40}")
+_BOOTSTRAP: Final = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")  # kubeadm
 _REFERENCE: Final = re.compile(
     r"//|/[\w.\-]+/|[\w.\-]+(?:/[\w.\-]+)+#|[#.][A-Za-z][A-Za-z\-_]*$|0[xX][0-9A-Fa-f]+$|(?:/[A-Za-z][\w.\-]*)+/?$"
     r"|[\w.\-/]+@[~^]?\d+\.\d+\.|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\(.*\)|(?:required|nullable|sometimes|confirmed|optional|present)\|"
@@ -164,6 +165,8 @@ def secret_value(text: str) -> bool:
     text = text.rstrip(".,;:!?")
     if len(text) >= 12 and (unpronounced(text) or (len(text) >= 14 and _switching(text))) and not placeholder(text):
         return True
+    if _BOOTSTRAP.fullmatch(text) and sum(map(str.isdigit, text)) > 2:
+        return not placeholder(text)
     if (
         _AWS.fullmatch(text)
         and any(map(str.isdigit, text))
@@ -262,6 +265,11 @@ def word_password(text: str) -> bool:
     return len(plain) >= 8 + 4 * joined and joined != 1 and _SAID_OF_PASSWORDS.search(plain) is None
 
 
+_TOLD_OF_PASSWORDS: Final = re.compile(
+    rf"{_SAID_OF_PASSWORDS.pattern}|\b(?:please|choose|must|should|long|longer|character|need|have|your|when|then|will|cannot|used|with)"
+)
+
+
 def passphrase(text: str) -> bool:
     """Whether several words in quotes behind ``passphrase =`` are one: they say nothing of passwords themselves."""
-    return len(text) >= 12 and not placeholder(text) and _SAID_OF_PASSWORDS.search(text) is None
+    return len(text) >= 12 and not placeholder(text) and _TOLD_OF_PASSWORDS.search(text) is None

@@ -11,7 +11,7 @@ from aiguard.scan import Recognizer
 
 _KEYS: Final = (
     r"(?:secret|token|api[_\-. ]?(?:key|id)|apikey|auth[_\-. ]?key|"
-    r"(?:access|private|pre[_\-.]?shared|secret|encryption|signing|account|master|session|shared|storage|service|license|admin|app|"
+    r"(?:access|private|pre[_\-.]?shared|secret|encryption|signing|account|master|session|shared|storage|service|license|admin|app|application|"
     r"client|consumer|deploy|webhook|sas|ssh|functions?|subscription|insert|user)[_\-. ]?key|"
     r"(?:artifactory|asana|bitbucket|discord|dropbox|etsy|facebook|fastly|finicity|flickr|heroku|hubspot|jfrog|linear|"
     r"linkedin|looker|mailchimp|okta|plaid|sendbird|snyk|sonar|square|sumo|travis|twilio|twitch|twitter|zendesk)"

@@ -17,7 +17,7 @@ _OTHERWISE: Final = r"\)?[ ]{0,2}(?:or[ ]|\|\||\?\?|\?:)[ ]{0,2}"
 # <add key="…" value="…"/>, `- name: …` with `value: …` on the next line
 _VALUE_OF: Final = r"[\"']?,?[ \t\r\n]{1,24}[\"']?(?:value|default|content)[\"']?[ \t]?[:=][ \t]?"
 
-_OPENING: Final = r"[bBruULf@$]{0,2}(?:\\{0,2}(?:'[\"`]|\"['`]|[\"'`])|\"\"\"|''\')"
+_OPENING: Final = r"[bBruULf@$]{0,2}(?:\\{0,2}(?:'[\"`]|\"['`]|[\"'`])|(?:\"\"\"|''\')(?:\\?\r?\n)?)"
 
 QUOTED_LINK: Final = (
     rf"(?:{_CLOSE}(?:{_TYPE}{_OPERATOR}[ \t\r\n\\]{{0,12}}|\([ ]?|\|[ \t]{{0,4}}|{_OTHERWISE})|[ \t]{{1,4}}|[\"'][ ]{{0,2}},[ ]{{0,2}}"

@@ -81,6 +81,11 @@ def _aws_id(text: str) -> bool:
     return "EXAMPLE" not in text and random_token(text)
 
 
+def _pem_base64(text: str) -> bool:
+    head = text[: min(64, len(text) // 4 * 4)].rstrip("=")
+    return b"PRIV" in base64.b64decode(head[: len(head) // 4 * 4])
+
+
 def _legacy(text: str) -> bool:
     return random_token(text) or unpronounced(text[3:])
 
@@ -105,6 +110,7 @@ _CHECKS: Final = {
     "vault_token": _vault,
     "openai_key_legacy": _legacy,
     "sk_key_general": _mixed_run,
+    "pem_base64": _pem_base64,
     "artifactory_key": _artifactory,
     **dict.fromkeys(
         (

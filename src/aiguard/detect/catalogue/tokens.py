@@ -80,7 +80,7 @@ TOKENS: Final[tuple[Row, ...]] = (
     ("prefect_key", r"\bpn[ub]_[A-Za-z0-9]{36}\b", "Prefect", "pnu_{36}"),
     ("readme_key", r"\brdme_[a-z0-9]{70}", "ReadMe", "rdme_{70h}"),
     # communication
-    ("slack_token", r"\bxox[abeoprs](?:\.xox[bp])?-(?:\d{1,2}-)?[A-Za-z0-9\-]{14,250}", "Slack", "xoxb-781236542736-2364535789652-{24}"),
+    ("slack_token", r"\bxox[abceoprs](?:\.xox[bp])?-(?:\d{1,2}-)?[A-Za-z0-9\-]{14,250}", "Slack", "xoxb-781236542736-2364535789652-{24}"),
     ("slack_app_token", r"\bxapp-\d-[A-Z0-9]{5,20}-\d{5,20}-[a-z0-9]{20,80}", "Slack", "xapp-1-A052FGTS2DL-5171572773297-{64h}"),
     ("slack_webhook", r"\bhooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,80}", "Slack", "hooks.slack.com/services/T0/B0/{24}"),
     ("teams_webhook", r"\bwebhook\.office\.com/webhookb2/[A-Za-z0-9@\-/]{60,250}", "Microsoft Teams", "webhook.office.com/webhookb2/{80h}"),
@@ -176,6 +176,7 @@ MORE: Final[tuple[Row, ...]] = (
     ("builder_key", r"\bbpk-[a-f0-9]{32}\b", "Builder.io", "bpk-{32h}"),
     ("branch_key", r"\bkey_(?:live|test)_[A-Za-z0-9]{24,40}\b", "Branch", "key_live_{32}"),
     ("staged_key", r"\b[cs]k_(?:staging|production)_[A-Za-z0-9]{24,60}\b", "Crossmint", "sk_staging_{36}"),
+    ("pem_base64", r"\bLS0tLS1CRUdJTi[A-Za-z0-9+/]{20,900}={0,2}", "RFC 7468 in base64, as in kubeconfig", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t{64}"),
     # clouds
     ("aws_mws_token", rf"\bamzn\.mws\.{_UUID}", "Amazon MWS", f"amzn.mws.{_ID}"),
     ("aws_lwa_secret", r"\bamzn1\.oa2-cs\.v1\.[a-f0-9]{64}", "Login with Amazon", "amzn1.oa2-cs.v1.{64h}"),

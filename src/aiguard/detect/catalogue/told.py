@@ -155,7 +155,10 @@ _FORMS: Final = (
     ),
     (
         "passphrase_words",
-        r"(?i)\bpass[_\- ]?phrase[\"'\]]{0,2}[ ]{0,2}(?:=|:|=>|\()[ ]{0,2}(?:new[ ]String\()?[\"'`]((?-i:(?:[a-z]{2,12}[ ]){2,11}[a-z]{2,12}))[\"'`]",
+        (
+            r"(?i)pass[_\- ]?(?:phrase|word)[\"'\]]{0,2}[ ]{0,2}(?::?={1,3}>?|:|\()[ ]{0,2}(?:new[ ]String\()?[\"'`]"
+            r"((?-i:(?:[a-z]{3,12}[ ]){3,11}[a-z]{3,12}))[\"'`]"
+        ),
         passphrase,
         "a passphrase of several words in quotes",
         'passphrase = "tall giraffes along the river"',
