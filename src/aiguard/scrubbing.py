@@ -17,8 +17,10 @@ def scrub(text: str, rules: Mapping[str, Operator | str] | None = None) -> str:
 
     ``rules`` maps an entity type (``"*"`` for the rest) to an operator or its name: ``replace``, ``mask``, ``drop`` or
     ``allow``. ``tokenize`` and ``hash`` need a conversation and a key; :class:`~aiguard.errors.ConfigurationError`
-    says so.
+    says so, and :class:`ValueError` what is no operator.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"scrub takes a str, not {type(text).__name__}")
     return redact(text, default_detector().detect(text), _operators(rules)).text
 
 
@@ -48,6 +50,6 @@ class StreamScrubber(Redactor):
 
 def _operators(rules: Mapping[str, Operator | str] | None) -> dict[str, Operator]:
     return {
-        type: rule if isinstance(rule, Operator) else Operator(name=rule)  # type: ignore[arg-type]
-        for type, rule in ({"*": _FOR_ALL} if rules is None else rules).items()
+        name: rule if isinstance(rule, Operator) else Operator(name=rule)  # type: ignore[arg-type]
+        for name, rule in ({"*": _FOR_ALL} if rules is None else rules).items()
     }

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Final, Literal, Protocol, Self, get_args, get_type_hints, runtime_checkable
 
 from aiguard.ids import new_id as new_id  # noqa: PLC0414 - everybody has it from here
 
@@ -151,6 +151,15 @@ class Operator:
 
     name: Literal["mask", "replace", "hash", "tokenize", "drop", "block", "allow"]
     keep_last: int = 0
+
+    def __post_init__(self) -> None:
+        if self.name not in _OPERATORS:
+            raise ValueError(f"{self.name!r} is not an operator; known are {', '.join(_OPERATORS)}")
+        if type(self.keep_last) is not int or self.keep_last < 0:
+            raise ValueError("keep_last is a whole number of letters and digits to leave, from 0 on")
+
+
+_OPERATORS: Final[tuple[str, ...]] = get_args(get_type_hints(Operator)["name"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -161,6 +161,10 @@ def test_stuck_threads_never_pile_up() -> None:
         [("PERSON", 3, 3, 0.9)],
         [("PERSON", -1, 3, 0.9)],
         [("SECRET", 0, 3, 0.9)],
+        [("PERSON", 0.0, 3, 0.9)],
+        [("PERSON", False, 3, 0.9)],
+        [("PERSON", 0, 3, float("nan"))],
+        [("PERSON", 0, 3, 87)],
         ["nonsense"],
         None,
         RuntimeError("hello jane@example.com"),
@@ -177,6 +181,11 @@ def test_a_model_that_breaks_its_contract_refuses_and_says_nothing_of_the_text(f
         budgeted.detect("hello")
     assert "jane" not in repr(failed.value)
     assert failed.value.__cause__ is None
+
+
+def test_one_string_is_no_list_of_types() -> None:
+    with pytest.raises(ConfigurationError, match="list of strings"):
+        CallableModel(people, "PERSON")
 
 
 def test_a_stream_waits_for_the_model_and_says_what_the_call_says() -> None:

@@ -201,6 +201,12 @@ def test_sensitivity_and_signatures_are_read() -> None:
         (feature("output.block_patterns = ['(?=x)']"), 4, "output.block_patterns[0]: cannot be used"),
         (feature("output.block_patterns = ['']"), 4, "output.block_patterns[0]: must not be empty"),
         (feature("output.block_patterns = ['a*']"), 4, "matches the empty string"),
+        (feature("detect.deny.hashed = { salt = 'short' }"), 4, "salt: must have at least 16 characters"),
+        (
+            feature("detect.deny.hashed = { salt = '0123456789abcdef', hmac_sha256 = ['zz'] }"),
+            4,
+            "hmac_sha256[0]: is not a hash; `aiguard policy hash` makes them",
+        ),
         (feature("output.json_schema = 3"), 4, "is a table with a JSON Schema"),
         (feature("output.json_schema = { type = 'strnig' }"), 4, "is not a JSON Schema (draft 2020-12): look at /type"),
         (feature("output.json_schema = { const = 2026-01-01 }"), 4, "holds a value that JSON cannot"),

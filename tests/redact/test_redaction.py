@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +88,20 @@ def test_a_rule_that_needs_what_is_not_there_says_so_without_the_value() -> None
         with pytest.raises(ConfigurationError) as error:
             redact(text, [at(text, text)], {"*": Operator(name=name)})
         assert "jane" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [{"name": "hide"}, {"name": {"op": "mask"}}, {"name": "mask", "keep_last": -1},
+    {"name": "mask", "keep_last": 2.5}, {"name": "mask", "keep_last": "4"}])  # fmt: skip
+def test_what_is_no_operator_is_refused_where_it_is_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"not an operator|keep_last is a whole number"):
+        Operator(**wrong)
+
+
+def test_scrub_says_what_it_cannot_use() -> None:
+    with pytest.raises(ValueError, match="'hide' is not an operator; known are mask, replace"):
+        scrub("jane@example.com", {"EMAIL_ADDRESS": "hide"})
+    with pytest.raises(TypeError, match="takes a str, not bytes"):
+        scrub(b"jane@example.com")  # type: ignore[arg-type]
 
 
 def test_a_finding_outside_the_text_is_an_error() -> None:

@@ -177,6 +177,7 @@ def test_a_scan_that_did_not_happen_is_a_refusal(which: Callable[[Engine], Any])
         (Recognizer(name="bad", type="T", pattern=r"(?<=a)b"), "does not compile"),
         (Recognizer(name="bad", type="T", pattern=r"a*"), "empty string"),
         (Recognizer(name="bad", type="T", pattern=r"a+"), "bound its repeats"),
+        (Recognizer(name="bad", type="T", pattern=r"a", base_score=90), "base_score must be from 0 to 1"),
         (Recognizer(name="bad", type="T", pattern=r"(a)(b)"), "groups"),
         (Recognizer(name="bad", type="T", pattern=r"abc", examples=("xyz",)), "own example 1"),
         (Recognizer(name="bad", type="T", pattern=r"abc", counter_examples=("abc",)), "own counter-example 1"),
@@ -186,6 +187,15 @@ def test_a_recognizer_that_cannot_be_used_is_refused_by_name(recognizer: Recogni
     with pytest.raises(RecognizerError, match="'bad'") as error:
         check(recognizer)
     assert says in str(error.value)
+
+
+def test_a_check_that_raises_ends_the_scan_and_nothing_of_the_value_comes_out() -> None:
+    number = Recognizer(
+        name="number", type="NUMBER", pattern=r"N[0-9a-f]{4}", validate=lambda value: int(value[1:]) > 5
+    )
+    with pytest.raises(ScanFailed, match="'number' raised ValueError") as failed:
+        Engine([number]).detect("N0001 N00ff")
+    assert failed.value.__context__ is None
 
 
 def test_two_recognizers_of_one_name_are_refused() -> None:

@@ -60,6 +60,8 @@ class CallableModel:
     """Any function as a model: ``fn(text)`` gives ``(type, start, end, score)`` tuples, as GLiNER or ONNX pipelines are wrapped."""
 
     def __init__(self, fn: Callable[[str], Iterable[tuple[str, int, int, float]]], types: Iterable[str]) -> None:
+        if isinstance(types, str):
+            raise ConfigurationError(f"the types of a model are a list of strings, not one string: [{types!r}]")
         self._fn = fn
         self.types = frozenset(types)
 
@@ -229,6 +231,10 @@ class Budgeted:
         for finding in answer:
             if not isinstance(finding, Finding) or finding.type not in self.types:
                 raise DetectionFailed(f"the model {self._name} reported something that it did not announce")
+            if type(finding.start) is not int or type(finding.end) is not int:
+                raise DetectionFailed(f"the model {self._name} reported a place that is no whole number")
+            if not 0 <= finding.score <= 1:  # no number at all (NaN) neither
+                raise DetectionFailed(f"the model {self._name} reported a score outside 0 to 1")
             if not 0 <= finding.start < finding.end <= len(text):
                 raise DetectionFailed(f"the model {self._name} reported a place outside the text")
             if finding.score >= self._min_score:

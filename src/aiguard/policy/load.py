@@ -166,7 +166,12 @@ def _explain(details: ErrorDetails) -> tuple[KeyPath, str]:
         case "less_than_equal":
             message = f"must be at most {context.get('le')}"
         case "string_too_short":
+            least = context.get("min_length", 1)
+            message = "must not be empty" if least == 1 else f"must have at least {least} characters"
+        case "too_short":
             message = "must not be empty"
+        case "string_pattern_mismatch" if "hmac_sha256" in path:
+            message = "is not a hash; `aiguard policy hash` makes them: 64 digits and letters from a to f"
         case "string_too_long":
             message = f"must have at most {context.get('max_length')} characters"
         case _:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from aiguard.scan.encoded import segments
 from aiguard.scan.engine import Engine
-from aiguard.scan.filters import ScanFailed
 from aiguard.scan.incremental import HeldTooLong, IncrementalScan
 from aiguard.scan.labels import label_of
-from aiguard.scan.recognizer import Recognizer, RecognizerError, check
+from aiguard.scan.recognizer import Recognizer, RecognizerError, ScanFailed, check
 from aiguard.scan.sets import PatternSet
 from aiguard.scan.views import View, despaced, normalise, readings
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from aiguard.scan.program import Search, searcher
-from aiguard.scan.recognizer import Recognizer, Validate, compile_pattern
+from aiguard.scan.recognizer import Recognizer, ScanFailed, Validate, compile_pattern
 from aiguard.scan.words import (
     answered,
     in_ascii,
@@ -147,17 +147,26 @@ class Compiled:
         if before in recognizer.not_after and _led_up(text, start):
             return 0
         validate, not_before, left = validate or recognizer.validate, recognizer.not_before, recognizer.shrink
-        while (
-            not (self._open_end or _edge(text, end))
-            or (not_before and _goes_on(text, end, not_before))
-            or not (validate is None or validate(text[start:end]))
-        ):
-            if not left:
-                return 0
-            left -= 1
-            end = _shorter(text, start, end)
-            if end <= start:
-                return 0
+        try:
+            while (
+                not (self._open_end or _edge(text, end))
+                or (not_before and _goes_on(text, end, not_before))
+                or not (validate is None or validate(text[start:end]))
+            ):
+                if not left:
+                    return 0
+                left -= 1
+                end = _shorter(text, start, end)
+                if end <= start:
+                    return 0
+        except Exception as error:  # noqa: BLE001 - its message may hold the value
+            problem = type(error).__name__
+        else:
+            problem = ""
+        if problem:
+            raise ScanFailed(
+                f"a check of the recognizer {recognizer.name!r} raised {problem}: the text was not looked at"
+            )
         behind = recognizer.behind
         return end if behind is None or behind(text[max(0, start - recognizer.context_window) : start]) else 0
 

@@ -11,12 +11,11 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from aiguard.errors import AIGuardError
 from aiguard.scan.compiled import Compiled
 from aiguard.scan.encoded import TRIGGER
 from aiguard.scan.places import encode
 from aiguard.scan.prefilter import Overflow, Parted, Prefilter, Words, anchored, coarse
-from aiguard.scan.recognizer import Recognizer
+from aiguard.scan.recognizer import Recognizer, ScanFailed
 from aiguard.scan.views import CONTROLS
 from aiguard.scan.words import spaced
 
@@ -31,10 +30,6 @@ REMEMBERED_KEYS: Final = 1024
 
 MAX_KEY: Final = 512
 """Characters of a key that are read, the last ones: a field's name may be as long as its body, and is remembered."""
-
-
-class ScanFailed(AIGuardError):
-    """The engine could not look at a text, so nothing is known about it. Whoever scanned must refuse."""
 
 
 class Filters:

@@ -24,9 +24,8 @@ from typing import Final
 
 from aiguard.scan.arriving import Arriving
 from aiguard.scan.engine import Engine
-from aiguard.scan.filters import ScanFailed
 from aiguard.scan.holding import IN_RUN, RUN, Plan, plan_of
-from aiguard.scan.recognizer import Recognizer
+from aiguard.scan.recognizer import Recognizer, ScanFailed
 from aiguard.scan.views import FOLD, TAGS, figures, reads_as_it_stands
 from aiguard.types import Detector, Finding
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import re2
 
-from aiguard.errors import PolicyError
+from aiguard.errors import AIGuardError, PolicyError
 from aiguard.types import Finding
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class RecognizerError(PolicyError):
     """A recognizer cannot be used as it is written. The message names it and the remedy."""
 
 
+class ScanFailed(AIGuardError):
+    """The engine could not look at a text, so nothing is known about it. Whoever scanned must refuse."""
+
+
 EXTEND_REACH = 16_384
 """Characters past a match that an ``extend`` may read: an RSA-16384 key in PEM has 12,700."""
 
@@ -60,7 +64,7 @@ class Recognizer:
     further characters that must not stand there (a full stop or a colon counts before a letter or digit only, a comma after a digit only); nor are the
     digits of a decimal fraction a match. ``alone_score`` is
     what a match is worth that is the whole text, under no key. Where a context word and a denying word both stand
-    before a match, the nearer one decides. A match that ``validate`` refuses still counts, for ``labelled_score``, where one of the ``labels``
+    before a match, the nearer one decides. A match on which ``validate`` raises ends the scan with :class:`ScanFailed`. One that it refuses still counts, for ``labelled_score``, where one of the ``labels``
     stands right before it (:data:`aiguard.scan.words.JOINED`) and it is ``plausible``: whoever mistypes a number that he names has still written it. ``settled`` lets a stream go on before ``extend`` has seen all that it may
     read. ``priority`` chooses the label when
     findings overlap, and nothing else.
@@ -128,10 +132,13 @@ def compile_pattern(recognizer: Recognizer, pattern: str | None = None) -> re2._
 
 
 def check(recognizer: Recognizer) -> None:
-    """Refuse a recognizer that does not compile, matches the empty string, is unbounded, or fails its own examples.
+    """Refuse a recognizer that does not compile, scores outside 0 to 1, matches the empty string, is unbounded, or fails its own examples.
 
     Raises :class:`RecognizerError`. Run over the whole catalogue in the tests and over a policy's own at load.
     """
+    for name in ("base_score", "context_score", "alone_score", "labelled_score"):
+        if not 0 <= getattr(recognizer, name) <= 1:
+            raise RecognizerError(f"recognizer {recognizer.name!r}: {name} must be from 0 to 1")
     program = compile_pattern(recognizer)
     if any(match is not None and match.end() == match.start() for match in map(program.search, (b"", b" ", b"a"))):
         raise RecognizerError(f"recognizer {recognizer.name!r} matches the empty string, so it would match everywhere")

@@ -7,9 +7,8 @@ from typing import Final
 
 import re2
 
-from aiguard.scan.filters import ScanFailed
 from aiguard.scan.places import encode
-from aiguard.scan.recognizer import RecognizerError
+from aiguard.scan.recognizer import RecognizerError, ScanFailed
 
 _MEMORY: Final = 64 << 20
 
