@@ -23,6 +23,7 @@ escapes = st.sampled_from(
     [
         "_", "\\", "\\n", "\\\\n", "\\u0040", "\\\\u0040", "\\u0031", "\\x34", '\\"', "\\u00", "\\x", "\n", "_\n",
         "\\ud835\\udfd2", "\\uD835", "\\udfd2", "\\ud8", "\\u{40}", "\\u{", "\\u{110000}", "\\U00000040", "\\U0000",
+        "&", "&#64;", "&nbsp;", "&amp;#49;", "&#x3", "\\.", "\\_", "\\@",
     ]
 )  # fmt: skip
 
@@ -91,6 +92,30 @@ def test_a_fork_goes_on_by_itself(begun: Any, other: Any) -> None:
     for first, chunks in ((fork, other[1]), (scan, [])):
         text = begun[0] + "".join(chunks)
         assert "".join(out) + streamed(first, chunks)[0] == shown(text, detect_text(default_detector(), text))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"jane\_roe\@example\.org",
+        "jane&#64;example.org and 4111&nbsp;1111 1111&#160;1111",
+        "jane.roe&commat;example&period;org",
+        r"jane\u{40}example.org",
+        r"jane\U00000040example.org",
+        "{&quot;password&quot;: &quot;hunter2Tango!9&quot;}",
+        "jane&amp;#x40;example.org",
+    ],
+)
+def test_what_escapes_spell_is_found_and_covered(text: str) -> None:
+    left = redact(text, detect_text(default_detector(), text), RULES).text
+    for shown in ("jane", "example", "4111", "1111", "hunter2"):
+        assert shown not in left
+
+
+@pytest.mark.parametrize("text", ["&#99999999;", r"\u{ffffff}", r"\Uffffffff", "&#xffffffff;", "&#0;", "R&D; AT&T;"])
+def test_what_is_no_character_is_none(text: str) -> None:
+    assert detect_text(default_detector(), text) == []
+    assert streamed(PartScan(default_detector()), [*text])[0] == text
 
 
 def test_a_line_with_underscores_and_escapes_comes_out_while_it_arrives() -> None:

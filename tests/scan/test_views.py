@@ -34,6 +34,21 @@ def test_what_only_decorates_a_character_is_not_read() -> None:
     assert normalise("ﾊﾞﾞ\u3099").text == normalise("ハ").text
 
 
+@pytest.mark.parametrize(
+    "between",
+    ["\x9f", "\u0600", "\u1dc4", "\u20d2", "\ufe20", "\ue000", "\ud800", "\U0001d173", "\U0001bca0", "\U00013430"],
+    ids=ascii,
+)
+def test_formats_marks_private_use_and_half_characters_are_not_read(between: str) -> None:
+    assert normalise(between.join("4111")).text == "4111"
+
+
+def test_digits_and_letters_in_signs_are_read_as_what_they_show() -> None:
+    assert normalise("4\ufe0f\u20e31\ufe0f\u20e3❶➁").text == "4112"
+    assert normalise("🇯🅰🅽🅴 ᴊᴀɴᴇ").text == "JANE jane"
+    assert normalise("4111\u28001111").text == "4111 1111"
+
+
 def test_a_span_of_the_view_covers_the_characters_it_was_read_from() -> None:
     view = normalise("é ﬁve j\u200bo")
     at = view.text.index("five")
@@ -116,6 +131,19 @@ def test_a_segment_that_is_cut_within_a_character_is_still_read(monkeypatch: pyt
     monkeypatch.setattr(encoded, "MAX_SEGMENT", 40)
     (segment,) = segments(base64.b64encode(b"secret and more of the text, \xc3\xa9\xc3\xa9\xc3\xa9").decode())
     assert segment.text.startswith("secret and more of the text")
+
+
+def test_forms_bytes_and_wide_characters_are_read() -> None:
+    def texts(text: str) -> list[str]:
+        return [segment.text for segment in segments(text)]
+
+    assert "a=4111 1111&b=1" in texts("a=4111+1111&b=1")
+    assert "+44 20" in texts("%2B44+20")
+    assert texts("1+1 and a+b=c") == []
+    assert texts("0x" + b"jane@example.org".hex()) == texts(r"\x" + b"jane@example.org".hex()) == ["jane@example.org"]
+    assert "jane@example.org" in texts(base64.b64encode("jane@example.org".encode("utf-16-le")).decode())
+    assert "jane@example.org" in texts("jane&#64example.org")
+    assert "jane@example.org" in texts("jane&#000000000064;example.org")
 
 
 def test_hashes_and_binary_are_left_alone() -> None:

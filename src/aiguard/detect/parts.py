@@ -20,14 +20,25 @@ from aiguard.types import Detector, Finding, Part, PartKind
 MAX_ESCAPE_DEPTH: Final = 3
 """Levels of escapes that are read: JSON in a JSON string in a JSON string."""
 
+_ENTITIES: Final = {
+    "amp": "&", "apos": "'", "colon": ":", "comma": ",", "commat": "@", "dash": "-", "emsp": " ", "ensp": " ", "equals": "=",
+    "gt": ">", "hyphen": "-", "lowbar": "_", "lt": "<", "mdash": "-", "nbsp": " ", "ndash": "-", "NewLine": "\n",
+    "NonBreakingSpace": " ", "num": "#", "period": ".", "plus": "+", "quot": '"', "shy": "\u00ad", "sol": "/", "Tab": "\t",
+    "thinsp": " ", "UnderBar": "_", "ZeroWidthSpace": "\u200b", "zwj": "\u200d", "zwnj": "\u200c",
+}  # fmt: skip
+"""What may stand in a value, by the names of HTML (section 13.5)."""
+
 ESCAPE: Final = re.compile(
     r"\\(?:u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U(00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4})"
-    r"|u\{(0{0,6}[0-9A-Fa-f]{1,5}|0{0,4}10[0-9A-Fa-f]{4})\}|([\"'\\/bfnrt0]))"
+    r"|u\{(0{0,6}[0-9A-Fa-f]{1,5}|0{0,4}10[0-9A-Fa-f]{4})\}|([bfnrt0!-/:-@\[-`{-~]))"
+    rf"|&(?:#(?:(0{{0,10}}[0-9]{{1,6}})|[xX](0{{0,10}}[0-9A-Fa-f]{{1,5}}))|({'|'.join(_ENTITIES)}));"
 )
-"""A backslash escape, as JSON and most languages write it: two that are halves of one character are one."""
+"""An escape: a backslash's, as JSON, Markdown and most languages write it (two that are halves of one character are one), or a
+character reference of HTML."""
 
 OPEN_ESCAPE: Final = re.compile(
-    r"\\(?:u(?:[0-9A-Fa-f]{0,3}|[Dd][89ABab][0-9A-Fa-f]{2}(?:\\(?:u(?:[Dd](?:[C-Fc-f][0-9A-Fa-f]?)?)?)?)?|\{[0-9A-Fa-f]{0,11})|x[0-9A-Fa-f]?|U[0-9A-Fa-f]{0,7})?\Z"
+    r"(?:\\(?:u(?:[0-9A-Fa-f]{0,3}|[Dd][89ABab][0-9A-Fa-f]{2}(?:\\(?:u(?:[Dd](?:[C-Fc-f][0-9A-Fa-f]?)?)?)?)?|\{[0-9A-Fa-f]{0,11})|x[0-9A-Fa-f]?|U[0-9A-Fa-f]{0,7})?"
+    r"|&(?:#(?:[0-9]{0,16}|[xX][0-9A-Fa-f]{0,15})|[A-Za-z]{0,16})?)\Z"
 )
 """At the end of a text, the beginning of what may become an escape, or more of one."""
 
@@ -47,7 +58,7 @@ def detect_text(detector: Detector, text: str, *, context: str = "") -> list[Fin
     found = _with_underscores(detector, text, context)
     view, starts = text, None
     for _ in range(MAX_ESCAPE_DEPTH):
-        if "\\" not in view:
+        if "\\" not in view and "&" not in view:
             break
         read = _Unescaped(view)
         if not read.changed:
@@ -198,8 +209,11 @@ def unescaped(match: re.Match[str]) -> str:
     """The character that an :data:`ESCAPE` stands for."""
     if match[1]:
         return chr(0x10000 + ((int(match[1], 16) - 0xD800) << 10) + int(match[2], 16) - 0xDC00)
-    code = match[3] or match[4] or match[5] or match[6]
-    return chr(int(code, 16)) if code else _PLAIN.get(match[7], match[7])
+    if sign := match[7]:
+        return _PLAIN.get(sign, sign)
+    if name := match[10]:
+        return _ENTITIES[name]
+    return chr(int(match[8]) if match[8] else int(match[3] or match[4] or match[5] or match[6] or match[9], 16))
 
 
 class _Unescaped:

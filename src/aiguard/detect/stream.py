@@ -1,6 +1,6 @@
 """Detection in one part that is still arriving, with the findings of :func:`aiguard.detect.parts.detect_text` of the whole.
 
-What a text says behind its backslash escapes, and with blanks for its underscores, is read by further scans. Each is forked from the
+What a text says behind its escapes, and with blanks for its underscores, is read by further scans. Each is forked from the
 scan of the text as it stands where the first escape or underscore comes, and let go once both have seen the same for as far back as
 anything reaches. A piece is settled when it is settled in every reading.
 """
@@ -8,6 +8,7 @@ anything reaches. A piece is settled when it is settled in every reading.
 from __future__ import annotations
 
 import copy
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +18,9 @@ from aiguard.detect.parts import ESCAPE, MAX_ESCAPE_DEPTH, OPEN_ESCAPE, detect_t
 from aiguard.scan.held import HeldText
 from aiguard.scan.incremental import MAX_HELD, HeldTooLong, IncrementalScan, Piece
 from aiguard.types import Detector, Finding
+
+_BEGINS: Final = re.compile(r"[\\&]")
+"""What an escape begins with."""
 
 _KEPT_STEPS: Final = 256
 """Escapes whose places are kept at least before those that nothing needs any more are let go."""
@@ -166,13 +170,14 @@ class _Level:
         """Look at the next characters, in every reading."""
         while text:
             at = len(text)
-            if self.deeper is None and self.depth < MAX_ESCAPE_DEPTH and 0 <= (first := text.find("\\")) < at:
-                at = first
+            deepens = self.deeper is None and self.depth < MAX_ESCAPE_DEPTH
+            if deepens and (begins := _BEGINS.search(text)) is not None:
+                at = begins.start()
             if self.under is None and 0 <= (first := text.find("_")) < at:
                 at = first
             self._push(text[:at], found)
             text = text[at:]
-            if text[:1] == "\\" and self.deeper is None and self.depth < MAX_ESCAPE_DEPTH:
+            if deepens and text[:1] in ("\\", "&"):
                 self.deeper = _Level(self.scan.fork(literals=False), self)
             elif text[:1] == "_" and self.under is None:
                 self.under, self.under_ready = self.scan.fork(literals=False), self.ready
@@ -247,7 +252,7 @@ class _Level:
 
 
 class _Escapes:
-    """Reads one level of backslash escapes of a text that is still arriving, and keeps where its characters stood."""
+    """Reads one level of the escapes of a text that is still arriving, and keeps where its characters stood."""
 
     def __init__(self, at: int) -> None:
         self.at = at

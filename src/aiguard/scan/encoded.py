@@ -34,7 +34,7 @@ MAX_SEGMENT: Final = 1 << 24
 _BLOCK: Final = 1 << 16
 
 # What a text must contain for :func:`segments` to have anything to do; RE2 syntax, for the engine's set.
-TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&[A-Za-z]{2,24};|&#[xX]?[0-9A-Fa-f]"
+TRIGGER: Final = r"[A-Za-z0-9+/_\-]{20}|%[0-9A-Fa-f]{2}|&[A-Za-z]{2,24};|&#[xX]?[0-9A-Fa-f]|=[A-Za-z0-9]{1,64}\+"
 
 _BASE64: Final = searcher(re2.compile(rb"[A-Za-z0-9+/_\-]{20,}={0,2}"))
 _STEP: Final = re.compile(r"[A-Za-z0-9+_\-]{16,}={0,2}")
@@ -86,11 +86,14 @@ def segments(text: str) -> list[Segment]:
 
 def _decode(text: str) -> list[tuple[int, int, str, str]]:
     found: list[tuple[int, int, str, str]] = []
-    if "%" in text or "&" in text:
+    if "%" in text or "&" in text or ("=" in text and "+" in text):
         for match in _RUN.finditer(text):  # whole runs, so that no run is read twice
             run = match[0][:MAX_SEGMENT]
-            if _ESCAPED.search(run) is not None:
-                inner = _unquoted(run).decode("utf-8", "surrogateescape")
+            escaped = _ESCAPED.search(run) is not None
+            # A plus is a blank in the fields of a form.
+            form = "+" in run and (escaped or 0 <= run.find("=") < run.rfind("+"))
+            for read in [run] * escaped + [run.replace("+", " ")] * form:
+                inner = _unquoted(read).decode("utf-8", "surrogateescape")
                 found.append((match.start(), match.end(), inner, run))
             if _ENTITY.search(run) is not None:
                 inner = unescape(run)
@@ -125,7 +128,7 @@ def _unquoted(run: str) -> bytes:
 
 
 def _decoded(run: str, *, cut: bool) -> str | None:
-    digits = run[2:] if run[:2] in ("0x", "0X") else run
+    digits = run[2:] if run[:2] in ("0x", "0X") else run.removeprefix("x")  # the bytes of PostgreSQL are \x6a61…
     paired = len(digits) % 2 == 0 and _HEX.fullmatch(digits)
     return _readable(binascii.unhexlify(digits) if paired else _base64(run), cut=cut)
 

@@ -34,8 +34,8 @@ _CONFUSABLES = {
     "。": ".", "‘": "'", "’": "'", "“": '"', "”": '"', "⁄": "/", "∕": "/", "ʻ": "'", "ʼ": "'", "∶": ":", "ː": ":",
 }  # fmt: skip
 
-# White letters on black discs and squares, of which Unicode says nothing.
-_CONFUSABLES.update({chr(first + at): chr(0x41 + at) for first in (0x1F150, 0x1F170) for at in range(26)})
+# White letters on black discs and squares, and those of which two are a flag: Unicode says nothing of them.
+_CONFUSABLES.update({chr(first + at): chr(0x41 + at) for first in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)})
 
 _TAG = re.compile("[\U000e0020-\U000e007e]")
 
@@ -71,6 +71,9 @@ _INVISIBLE = frozenset(
 )
 
 
+_UNSEEN: Final = frozenset({"Cf", "Co", "Cs"})
+"""Categories of Unicode that nobody sees: formats, private use, half a character."""
+
 _FEW: Final = 12
 """Different characters up to which replacing one after another is quicker than a look-up for every character."""
 
@@ -80,7 +83,7 @@ class _Fold(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
-        if code in _INVISIBLE:
+        if code in _INVISIBLE or unicodedata.category(char) in _UNSEEN:
             folded = ""
         elif code in _SPACES:
             folded = " "
