@@ -211,6 +211,18 @@ RECOGNIZERS = (
         counter_examples=("<b>DE88</b> 3704 0044 0532 0130 00",),
     ),
     Recognizer(
+        name="credit_card_column",
+        type="CREDIT_CARD",
+        pattern=r"\b([2-689]\d{11,18})\.0{1,2}\b",
+        validate=_card,
+        base_score=0.9,
+        max_length=22,
+        priority=70,
+        source="ISO/IEC 7812-1, as a column of decimal numbers is written out",
+        examples=("4111111111111111.0", "jane,378282246310005.00,x"),
+        counter_examples=("4111111111111112.0", "4111111111111111.5", "0.4111111111111111"),
+    ),
+    Recognizer(
         name="credit_card_travel",
         type="CREDIT_CARD",
         pattern=r"\b1\d{3}[ \-]?\d{5}[ \-]?\d{6}\b",
