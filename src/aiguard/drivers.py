@@ -55,9 +55,9 @@ def run(steps: Steps, hands: Hands, send: Callable[[Any], Any]) -> Delivered:
         value = error = None
         try:
             match effect:
-                case Detect(parts=parts, detector=detector, notes=notes):
+                case Detect(parts=parts, detector=detector, leaves=leaves, notes=notes):
                     with noting(notes):
-                        value = detect_parts(detector, parts)
+                        value = detect_parts(detector, parts, leaves=leaves)
                 case Commit(records=records, wait=wait, after=after):
                     pending = hands.recorder.commit(records)
                     if wait:
@@ -85,9 +85,9 @@ async def arun(steps: Steps, hands: Hands, send: Callable[[Any], Awaitable[Any]]
         value = error = None
         try:
             match effect:
-                case Detect(parts=parts, detector=detector, notes=notes):
+                case Detect(parts=parts, detector=detector, leaves=leaves, notes=notes):
                     with noting(notes):
-                        value = await _detect(detector, parts)
+                        value = await _detect(detector, parts, leaves=leaves)
                 case Commit(records=records, wait=wait, after=after):
                     pending = hands.recorder.commit(records)
                     if wait:
@@ -128,10 +128,10 @@ def advance(
         return None, refusal
 
 
-async def _detect(detector: Detector, parts: Sequence[Part]) -> list[list[Finding]]:
+async def _detect(detector: Detector, parts: Sequence[Part], *, leaves: bool) -> list[list[Finding]]:
     if not isinstance(detector, Engine) or sum(len(part.text) for part in parts) > OFFLOAD_CHARACTERS:
-        return await asyncio.to_thread(detect_parts, detector, parts)
-    return detect_parts(detector, parts)
+        return await asyncio.to_thread(detect_parts, detector, parts, leaves=leaves)
+    return detect_parts(detector, parts, leaves=leaves)
 
 
 def settled(pending: Future[None], timeout: float) -> None:

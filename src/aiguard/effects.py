@@ -15,11 +15,12 @@ from aiguard.types import Detector, Part, Record
 class Detect:
     """Effect: find what is in each part with ``detector``. The driver sends back one sequence of findings a part.
 
-    ``notes`` is where it collects what the detector could not do although policy lets it go on.
+    ``leaves`` says that these are the whole texts of a request, which are also read without the marks inside their words. ``notes`` is where it collects what the detector could not do although policy lets it go on.
     """
 
     parts: Sequence[Part]
     detector: Detector
+    leaves: bool = False
     notes: list[str] = field(default_factory=list)
 
 

@@ -166,7 +166,7 @@ def decide(controls: Controls, trail: Trail, access: Access | None, call: Call) 
         trail.endpoint, trail.parts = request.endpoint, len(request.parts)
         if isinstance(admitted.tokens, redact.KeptVault):
             yield Recall(vault=admitted.tokens)
-        findings = yield from find(controls, trail, feature, request.parts)
+        findings = yield from find(controls, trail, feature, request.parts, leaves=True)
         classify(controls, trail, findings)
         safe = redact_request(controls, trail, admitted, feature, request.parts, findings)
         defend(controls, trail, feature, request.parts)
@@ -215,10 +215,10 @@ def admit(controls: Controls, trail: Trail, access: Access | None) -> tuple[Acce
 
 
 def find(
-    controls: Controls, trail: Trail, feature: Feature, parts: Sequence[Part]
+    controls: Controls, trail: Trail, feature: Feature, parts: Sequence[Part], *, leaves: bool = False
 ) -> Generator[Detect, Any, Sequence[Sequence[Finding]]]:
     """What is in each part; what a detector had to leave out is flagged on the record."""
-    effect = Detect(parts=parts, detector=controls.detectors(feature))
+    effect = Detect(parts=parts, detector=controls.detectors(feature), leaves=leaves)
     findings: Sequence[Sequence[Finding]] = yield effect
     trail.note(effect.notes)
     return findings

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from aiguard.detect.markup import behind_markup, is_marked
 from aiguard.scan import Engine
 from aiguard.types import Detector, Finding, Part, PartKind
 
@@ -93,8 +94,10 @@ def joined_texts(parts: Sequence[Part]) -> list[str]:
     return ["".join(parts[index].text for index in group) for group in _groups(parts)]
 
 
-def detect_parts(detector: Detector, parts: Sequence[Part]) -> list[list[Finding]]:
+def detect_parts(detector: Detector, parts: Sequence[Part], *, leaves: bool = False) -> list[list[Finding]]:
     """The findings of each part, in the parts' order, seams included.
+
+    Texts of a request that ``leaves`` are also read without the marks inside their words.
 
     Raises whatever the detector raises: a part that could not be looked at must stop the exchange.
     """
@@ -104,7 +107,10 @@ def detect_parts(detector: Detector, parts: Sequence[Part]) -> list[list[Finding
         key = (part.text, part.context, part.kind is PartKind.NUMBER)
         findings = seen.get(key)
         if findings is None:  # names of fields repeat in every row
-            findings = seen[key] = _detect_part(detector, part)
+            findings = _detect_part(detector, part)
+            if leaves and part.kind is not PartKind.NUMBER:
+                findings += behind_markup(detector, part.text, part.context)
+            seen[key] = findings
         found.append(list(findings))
     for group in _groups(parts):
         starts = [0]
@@ -128,7 +134,10 @@ def _nothing_in(detector: Detector, parts: Sequence[Part]) -> dict[tuple[str, st
         *{
             (part.text, part.context)
             for part in parts
-            if part.kind is not PartKind.NUMBER and "_" not in part.text and "\\" not in part.text
+            if part.kind is not PartKind.NUMBER
+            and "_" not in part.text
+            and "\\" not in part.text
+            and not is_marked(part.text)
         }
     ]
     nothing = detector.filters.nothing_in(asked)
