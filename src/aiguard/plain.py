@@ -14,7 +14,7 @@ from typing import Any
 
 from aiguard.errors import ConfigurationError, MalformedInput
 from aiguard.framing.jsontree import JsonDocument, TooLarge
-from aiguard.types import Part
+from aiguard.types import Part, PartKind
 
 AnyModel = Callable[..., Any]
 AnyModelAsync = Callable[..., Awaitable[Any]]
@@ -193,10 +193,15 @@ def _apieces(answer: Any) -> Pieces:
     return Pieces(chunks=chunks, close=close)
 
 
+_PROSE = frozenset({"content", "input", "message", "messages", "output", "parts", "prompt", "text"})
+"""Keys of messages and answers under which people and models write what they like, which may be nothing but a number."""
+
+
 def _own(part: Part) -> Part:
-    """The part without a context that is only our own envelope's key."""
-    steps = part.pointer.split("/")[2:]
-    return replace(part, context="") if all(step.isdigit() for step in steps) else part
+    """The part without a context that is only our own envelope's key, or one that says nothing of what is written under it."""
+    names = [step for step in part.pointer.split("/")[2:] if not step.isdigit()]
+    prose = part.kind is PartKind.TEXT and _PROSE.issuperset(names)
+    return replace(part, context="") if prose or not names else part
 
 
 class SizeLimit:

@@ -545,6 +545,21 @@ def test_no_record_log_or_error_ever_holds_what_was_found(before: str, after: st
     assert all(value not in artifact.content for artifact in recorder.artifacts)
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        "44051401359",
+        [{"role": "user", "content": "44051401359"}],
+        [{"role": "user", "content": [{"type": "text", "text": "44051401359"}]}],
+    ],
+)
+def test_a_message_that_is_nothing_but_a_number_does_not_leave_however_it_is_handed_over(messages: Any) -> None:
+    guard, _ = make_guard(POLICY)
+    model = Model("fine")
+    call(guard, model, messages)
+    assert "44051401359" not in json.dumps(model.received)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.text(max_size=200))
 def test_what_was_hidden_comes_back_exactly(text: str) -> None:
