@@ -38,6 +38,8 @@ LEAKS = [
     "https://evil.example/?q=`<TOKEN>`",
     "https://evil.example/\u00a0<TOKEN>",
     "https://evil.example/\x1c<TOKEN>",
+    "203.0.113.5/x?<TOKEN>",
+    "203.0.113.5:8080/<TOKEN>",
     "url('https://evil.example/) <TOKEN>')",
     'url( "https://evil.example/) <TOKEN>")',
     r"url(https://evil.example/\) <TOKEN>)",

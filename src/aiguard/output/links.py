@@ -169,8 +169,8 @@ def _css(text: str, at: int, state: _State) -> int:
 
 
 _SCHEMES: Final = "mailto|tel|sms|data|javascript|vbscript|callto|whatsapp|skype"
-_BARE: Final = r"[^\W_]\.(?:xn--[A-Za-z0-9-]{1,30}|[^\W\d_]{2,24})(?::\d{1,5})?[/?#\\]"
-"""``example.com/…`` without a scheme, with a port or without, which some renderers link too; from the last label on."""
+_BARE: Final = r"[^\W_]\.(?:xn--[A-Za-z0-9-]{1,30}|[^\W\d_]{2,24}|\d{1,3})(?::\d{1,5})?[/?#\\]"
+"""``example.com/…`` or ``10.0.0.1/…`` without a scheme, with a port or without, which some renderers link too; from the last label on."""
 _KINDS: Final[tuple[tuple[re.Pattern[str], _Phase, _Run], ...]] = (
     # A URL from its slashes on, with or without a scheme.
     (re.compile(rf"//|:\\\\|(?:{_SCHEMES}):|www\.|{_BARE}", re.IGNORECASE), "rest", _url),
