@@ -191,8 +191,7 @@ class Engine:
         ascii_only = text.isascii()
         data = text.encode("ascii") if ascii_only else encode(text)
         filters = self.filters
-        searched, encoded = filters.shaped(data)
-        said, heard = filters.said(data)
+        searched, said, heard, encoded = filters.in_text(data)
         size = len(text.strip()) if filters.longest_alone and not key and (window is None or window.alone) else 0
         alone = filters.standing_alone(data) if 0 < size <= filters.longest_alone else ()
         if not (searched or said or by_key or alone):

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import re2
 
+from aiguard.scan.atoms import before_value
 from aiguard.scan.closure import NotClosed, constants, emit, parse, scoped
 from aiguard.scan.words import in_ascii, spellings
 
@@ -110,37 +111,47 @@ class Parted:
 
 
 class Words:
-    """Which of many lists of words may have one in a text.
+    """Which of many lists of words may have one in a text, and whether one of some ``atoms`` is in it (:mod:`aiguard.scan.atoms`).
 
-    A text of ASCII is asked for the words that it can hold only: their automaton is half as large. That of all words is built for the
-    first other text.
+    A text of ASCII is asked for what it can hold only: that automaton is half as large. That of all is built for the first other text.
     """
 
-    def __init__(self, lists: Iterable[Sequence[str]]) -> None:
+    def __init__(self, lists: Sequence[Sequence[str]], atoms: Iterable[str] = ()) -> None:
         self._lists: dict[str, list[int]] = {}
         for index, listed in enumerate(lists):
             for word in {word.lower() for word in listed}:
                 self._lists.setdefault(word, []).append(index)
-        self._plain = self._filter([word for word in self._lists if in_ascii(word)])
+        self._atoms = sorted(atoms)
+        self.atom: Final = len(lists)
+        """The number that :meth:`hits` ends with where an atom is in a text."""
+        self._plain = self._filter([word for word in self._lists if in_ascii(word)], filter(str.isascii, self._atoms))
         self._all: tuple[Prefilter, list[list[int]]] | None = None
 
-    def _filter(self, words: Iterable[str]) -> tuple[Prefilter, list[list[int]]]:
-        """A set of words, and by their places in it the lists that have them."""
-        ordered = sorted(words)
-        return Prefilter([_word(word) for word in ordered]), [self._lists[word] for word in ordered]
+    def _filter(self, words: Iterable[str], atoms: Iterable[str]) -> tuple[Prefilter, list[list[int]]]:
+        """A set of words and atoms, and by their places in it the numbers that they have."""
+        ordered, patterns = sorted(words), [*map(_atom, atoms)]
+        numbers = [*(self._lists[word] for word in ordered), *([self.atom] for _ in patterns)]
+        return Prefilter([*map(_word, ordered), *patterns]), numbers
 
     def hits(self, data: bytes) -> list[int]:
-        """Indices of the lists, in their order. Raises :class:`Overflow`."""
+        """Numbers of the lists, in their order, and :attr:`atom`. Raises :class:`Overflow`."""
         if data.isascii():
-            words, lists = self._plain
+            words, numbers = self._plain
         else:
             if self._all is None:  # two threads may both build it, and keep the same thing
-                self._all = self._filter(self._lists)
-            words, lists = self._all
+                self._all = self._filter(self._lists, self._atoms)
+            words, numbers = self._all
         found = words.hits(b" %b " % data)
         if len(found) > 1:
-            return sorted(set().union(*[lists[word] for word in found]))
-        return lists[found[0]] if found else found
+            return sorted(set().union(*[numbers[word] for word in found]))
+        return numbers[found[0]] if found else found
+
+
+def _atom(atom: str) -> bytes:
+    """A pattern of bytes for an atom in letters of any size."""
+    return b"".join(
+        re.escape(char).encode() if char == char.upper() else f"(?:{char}|{char.upper()})".encode() for char in atom
+    )
 
 
 def _word(word: str) -> bytes:
@@ -168,18 +179,22 @@ def _letter(char: str) -> bytes:
     return f"(?:{'|'.join(forms)})".encode() if len(forms) > 1 else char.encode()
 
 
-def coarse(pattern: str) -> bytes:
+def coarse(pattern: str, *, until_value: bool = False) -> bytes:
     r"""RE2 syntax over bytes that matches in every UTF-8 text in which ``pattern`` does.
+
+    ``until_value``: of a pattern with a group for the value only what stands before it, unless that says too little.
 
     >>> coarse(r"\bsk-[A-Za-z0-9]{20,64}")
     b'\\bsk\\x{2D}(?:[A-Za-z0-9]){4}'
     """
-    if _SHORT.fullmatch(pattern) is not None:
+    if not until_value and _SHORT.fullmatch(pattern) is not None:
         return pattern.encode()
     try:
         items, flags = parse(pattern)
     except NotClosed:
         return b""  # it cannot be taken apart: always a hit
+    if until_value:
+        items = before_value(items) or items
     made = _sequence(items, fold=bool(flags & re.IGNORECASE) or "(?i" in pattern, last=True)
     return scoped(made, flags).encode() if flags else made.encode()
 

@@ -130,9 +130,9 @@ _FORMS: Final = (
     ),
     (
         "password_before",
-        (r"(?i)([^\s\"'`<>(){}\[\]|/,]{6,64})[\"'`]?[ ](?:is|ist|es|est|è|é)[ ](?:the|my|our|his|her|their|das|mein|la|mi|le|mon|o|il)[ ](?:[a-z]{2,12}[ ])?"
+        (r"(?i)[\"'`]([^\s\"'`<>(){}\[\]|/,]{6,64})[\"'`][ ](?:is|ist|es|est|è|é)[ ](?:the|my|our|his|her|their|das|mein|la|mi|le|mon|o|il)[ ](?:[a-z]{2,12}[ ])?"
         rf"{_CALLED}\b"),
-        typed, "how people state a password before the word", "IhqSb1Gg is the root password", "base64 is the password encoding",
+        typed, "how people state a password in quotes before the word", "'IhqSb1Gg' is the root password", "'base64' is the password encoding",
     ),
     (
         "password_stated_quoted",
