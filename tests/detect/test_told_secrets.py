@@ -18,7 +18,7 @@ TOLD = (
     "(ID&PWD):joe/{}", "ID/PW->joe/{}", "user/pass:joe,{}", "login/password-joe/{}", "ID/Password for joe (joe/{})", "id joe pw {}",
     "username joe password {}", "ID-joe/PASS-{}", "ID:joe,PW {}", "계정/PW:joe/{}", "아이디:joe 패스워드:{}", "비번 {}", "비밀번호({})", "pw는 {}", "P/W:{}",
     "密码：{}", "パスワードは{}", "password(default:{})", "PASSWORD({})", "password for joe:{}", "password in staging is {}", "root password {}",
-    "{} is the password", "login with joe / {}", "כתוב: סיסמה: {}", "كلمة المرور: {}", "mật khẩu là {}", "รหัสผ่าน: {}", "पासवर्ड: {}", "пароль от сервера {}",
+    "'{}' is the password", "login with joe / {}", "כתוב: סיסמה: {}", "كلمة المرور: {}", "mật khẩu là {}", "รหัสผ่าน: {}", "पासवर्ड: {}", "пароль от сервера {}",
 )  # fmt: skip
 
 TAKEN = (

@@ -230,7 +230,7 @@ RECOGNIZERS = (
         name="phone_local",
         type="PHONE_NUMBER",
         pattern=(
-            r"\b[1-9]\d{0,3}(?:-\d{4,5}|(?:[ ]-?[0-9A-Za-z]{0,3}\d[0-9A-Za-z]{0,7}){1,6}(?:[ \t]{0,8}\r?\n[ \t]{0,8}\d{1,9})?)\b"
+            r"\b[1-9]\d{0,3}(?:-\d{4,5}|(?:[ ]-?[A-Za-z]?\d[0-9A-Za-z]{0,9}){1,6}(?:[ \t]{0,8}\r?\n[ \t]{0,8}\d{1,9})?)\b"
         ),
         validate=phone_groups.local,
         behind=phone_groups.apart,
