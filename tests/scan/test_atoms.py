@@ -4,10 +4,11 @@ import pytest
 
 from aiguard.detect import catalogue
 from aiguard.scan import Recognizer
-from aiguard.scan.atoms import atoms, before_value
+from aiguard.scan.atoms import atoms
 from aiguard.scan.closure import parse
 from aiguard.scan.compiled import Compiled
 from aiguard.scan.filters import Filters
+from aiguard.scan.named import before_value
 from aiguard.scan.prefilter import coarse
 
 RECOGNIZERS = catalogue()

@@ -56,7 +56,7 @@ class Arriving:
         if not self.pending:
             return len(self.original)
         data = encode(self.text)
-        at = plan.tails.start(data)
+        at = min(plan.tails.start(data), plan.named.start(data))
         if plan.worded:
             for tails in plan.worded if keyed else plan.spoken(data):
                 at = min(at, tails.start(data))

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import re2
 
+from aiguard.scan.named import before_value
 from aiguard.scan.recognizer import RecognizerError
 
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001 - the only parser of this syntax there is
@@ -152,7 +153,7 @@ class Mentions:
         self._set = re2.Set.SearchSet(options)
         for pattern in patterns:
             self._set.Add(pattern.encode())
-        self._sentinel = self._set.Add(b"")
+        self._sentinel = self._set.Add(rb"\z")
         self._set.Compile()
 
     def of(self, data: bytes) -> list[int]:
@@ -215,14 +216,17 @@ def loosened(items: Sequence[Any], *, begun: bool = False) -> list[Any]:
     return found
 
 
-def head(pattern: str, run: frozenset[str] = frozenset()) -> tuple[str, str] | None:
+def head(pattern: str, run: frozenset[str] = frozenset(), *, named: bool = False) -> tuple[str, str] | None:
     """What every match of ``pattern`` begins with, up to its first gap (a long repeat of something that a blank is part of), and its closure.
 
     Backwards from the end of a text, any prose could stand in a gap, so a closure with one is costly to look for; where no head stands, there
-    is no need to. The closure is ``""`` where all of the head is certainly of characters of ``run``. None for a pattern without a gap, and for one that begins with it. Raises :class:`NotClosed` as :func:`closure` does.
+    is no need to. With ``named``, a pattern without a gap is taken up to its value. The closure is ``""`` where all of the head is certainly of characters of ``run``. None for a pattern without a gap, and for one that begins with it. Raises :class:`NotClosed` as :func:`closure` does.
     """
     items, flags = parse(pattern)
     found, gap = _head(loosened(items))
+    if named and not (gap and found):
+        found = before_value(loosened(items))
+        gap = bool(found)
     if not gap or not found:
         return None
     return scoped(_sequence(found), flags), "" if _within(found, run, flags) else scoped(_prefixes(found), flags)

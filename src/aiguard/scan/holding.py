@@ -29,6 +29,8 @@ class Plan:
 
     tails: Tails
     """For recognizers that need no words before a match; and for encoded segments."""
+    named: Tails
+    """For those of them that a name gives away: in one automaton with the others their states would be multiplied."""
     worded: tuple[Tails, ...]
     """For each recognizer that does: nothing is held for it while none of its words stands near."""
     spoken: Callable[[bytes], Iterable[Tails]]
@@ -77,6 +79,7 @@ def _weighed(recognizer: Recognizer, threshold: float) -> tuple[bool, ...]:
 
 def _worked_out(engine: Engine, also: tuple[str, ...]) -> Plan | None:
     patterns = [RUN_CLASS + "+", *also]
+    names: list[str] = []
     lone: list[Recognizer] = []
     worded: list[tuple[Recognizer, Tails]] = []
     lists: dict[int, list[Tails]] = {}
@@ -99,18 +102,21 @@ def _worked_out(engine: Engine, also: tuple[str, ...]) -> Plan | None:
                     number = engine.filters.list_of(recognizer)
                     quick = quick and number is not None
                     lists.setdefault(number or 0, []).append(worded[-1][1])
-                elif (begins := head(recognizer.pattern, IN_RUN)) is not None:
-                    patterns.append(begins[1])
+                elif (begins := head(recognizer.pattern, IN_RUN, named=not recognizer.boundary)) is not None:
+                    (patterns if recognizer.boundary else names).append(begins[1])
                     exact = [closure(recognizer.pattern), *held[1:]]
                     gapped.append((begins[0], Headed(begins[0], exact)))
-                else:
+                elif recognizer.boundary:
                     patterns += held
+                else:
+                    names += held
             if recognizer.alone_score:
                 lone.append(recognizer)
                 if recognizer.context and recognizer.base_score < threshold and not _spoken(recognizer):
                     opening = max(opening, recognizer.max_length)
         return Plan(
             tails=Tails(patterns),
+            named=Tails(names),
             worded=tuple(tails for _, tails in worded),
             spoken=_by_lists(engine, lists) if quick else _by_mentions(worded),
             by_list=lists,

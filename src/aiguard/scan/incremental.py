@@ -227,7 +227,7 @@ class IncrementalScan:
             return None
         self._later = []
         size = len(text)
-        at = plan.tails.start(data)
+        at = min(plan.tails.start(data), plan.named.start(data))
         for number in lists:
             for tails in plan.by_list.get(number, ()):
                 at = min(at, tails.start(data))

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import re2
 
-from aiguard.scan.atoms import before_value
 from aiguard.scan.closure import NotClosed, constants, emit, parse, scoped
+from aiguard.scan.named import before_value
 from aiguard.scan.words import in_ascii, spellings
 
 SET_MEMORY: Final = 32 << 20

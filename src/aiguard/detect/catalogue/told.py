@@ -147,7 +147,7 @@ _FORMS: Final = (
     ),
     (
         "key_of_ours",
-        r"(?i)\b(?:my|our|the|this|your)[ ](?:[a-z0-9._\-]{1,20}[ ]){0,3}(?:key|token|secret|credential)[ ](?:is|was)[ ]?:?[ ][\"'`]?([A-Za-z0-9+/_\-.~|:]{16,200}={0,2})",
+        r"(?i)\b(?:key|token|secret|credential)[ ](?:is|was)[ ]?:?[ ][\"'`]?([A-Za-z0-9+/_\-.~|:]{16,200}={0,2})",
         _stated_key,
         "how people tell keys",
         "my Deepgram key is 9cb8fe9b3b6222bd9714ae3148c9ed9b",
