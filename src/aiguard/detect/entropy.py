@@ -136,7 +136,7 @@ def _dense(text: str) -> bool:
 
 
 def scrambled(text: str) -> bool:
-    """Whether small letters, capitals and digits take turns as fast as in a random string: ``IhqSb1Gg``, not ``Base64Encoder``."""
+    """Whether small letters, capitals and digits take turns as fast as in a random string: ``VtxRm4Jd``, not ``Base64Encoder``."""
     pieces = _PIECES.findall(text)
     letters = sum(map(len, pieces))
     if letters < 7 or len(pieces) < 4 or letters == len(text) == sum(piece.isupper() for piece in text):

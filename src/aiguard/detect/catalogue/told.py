@@ -75,23 +75,23 @@ _FORMS: Final = (
     (
         "pair_spaced",
         rf"(?i){_USER}(?:[ ]?[/&|,][ ]?|[ ]){_CALLED}[ ]?[:=]?[ ][^\s/|,:()]{{1,64}}(?:[ ]{{1,2}}|[ ]?/{{1,2}}[ ]?){_VALUE}",
-        typed, "how people write a user and a password", "id pw joe IhqSb1Gg", "login password reset page2",
+        typed, "how people write a user and a password", "id pw joe VtxRm4Jd", "login password reset page2",
     ),
     (
         "pair_named",
         rf"(?i){_USER}[\])]?[ ]?[:=\-(]?[ ]?[^\s/|,:()]{{1,64}}\)?[ ]?[/|,;]?[ ]?\(?{_CALLED}[)\]]?[ ]{{0,2}}[\-(:=：]?[ ]{{0,2}}{_VALUE}",
-        typed, "how people write a user and a password", "user joe password IhqSb1Gg", "user joe password reset2024",
+        typed, "how people write a user and a password", "user joe password VtxRm4Jd", "user joe password reset2024",
     ),
     (
         "pair_behind_address",
         (r"(?i)\b(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|[a-z0-9._\-]{1,40}@[a-z0-9.\-]{3,60})(?::\d{2,5})?(?:/[a-z0-9_\-]{1,20})?[ ]{0,2}(?:[a-z:{}0-9]{1,20}[ ])?"
         rf"(?:\(|-->|[ ]|,)[a-z0-9._@\-]{{1,40}}[ ]?/{{1,2}}[ ]?{_VALUE}"),
-        typed, "how people write an address, a user and a password", "10.1.2.3 (joe/IhqSb1Gg)", "10.1.2.3 GET/index2.html",
+        typed, "how people write an address, a user and a password", "10.1.2.3 (joe/VtxRm4Jd)", "10.1.2.3 GET/index2.html",
     ),
     (
         "password_bracketed",
         rf"(?i){_CALLED}[ ]?[(（](?:default[ ]?[:=][ ]?)?[\"'`]?{_VALUE}[\"'`]?[)）]",
-        loose, "how people write a password in brackets", "비밀번호(Prl23Db#)", "password(length=12)",
+        loose, "how people write a password in brackets", "비밀번호(Gqn58Wk#)", "password(length=12)",
     ),
     (
         "password_beside_word",
@@ -99,12 +99,12 @@ _FORMS: Final = (
             rf"(?i)\b{_CALLED}(?:[ ](?:in|on|of|at)[ ][^\s]{{1,40}}[ ]is[ ]|[ ](?:for|in|on|of)[ ][^\s:=]{{1,40}}[ ]?:[ ]?|,[ ]?default[ ]?:[ ]?"
             rf"|[ ]?(?:[ \-]|->|:)[ ]?){_VALUE}"
         ),
-        typed, "how people write a password behind the word", "root password IhqSb1Gg", "password hash2024 is stored",
+        typed, "how people write a password behind the word", "root password VtxRm4Jd", "password hash2024 is stored",
     ),
     (
         "password_east_asia",
         rf"(?:(?:비밀번호|비번|패스워드|암호|パスワード|暗証番号|密码|密碼|口令)(?:[가-힣ぁ-んァ-ヶ一-龯]{{1,4}}|[ ]?[:：=(（]|[ ])|(?:[pP]/?[wW]|[pP]assword)[가-힣]{{1,4}})[ ]{{0,2}}[\"'`「“]?{_PLAIN}",
-        loose, "how people write passwords in Chinese, Japanese and Korean", "비번은 Prl23Db#", "암호 알고리즘 SHA2",
+        loose, "how people write passwords in Chinese, Japanese and Korean", "비번은 Gqn58Wk#", "암호 알고리즘 SHA2",
     ),
     (
         "password_other_scripts",
@@ -132,18 +132,18 @@ _FORMS: Final = (
         "password_before",
         (r"(?i)[\"'`]([^\s\"'`<>(){}\[\]|/,]{6,64})[\"'`][ ](?:is|ist|es|est|è|é)[ ](?:the|my|our|his|her|their|das|mein|la|mi|le|mon|o|il)[ ](?:[a-z]{2,12}[ ])?"
         rf"{_CALLED}\b"),
-        typed, "how people state a password in quotes before the word", "'IhqSb1Gg' is the root password", "'base64' is the password encoding",
+        typed, "how people state a password in quotes before the word", "'VtxRm4Jd' is the root password", "'base64' is the password encoding",
     ),
     (
         "password_stated_quoted",
         (rf"(?i)\b{_CALLED}(?:[ ](?:for|of|in|to)[ ](?:the[ ])?(?:user(?:name)?[ ])?[\"'`]?[^\s\"'`]{{1,40}}[\"'`]?)?[ ](?:is|was|ist|lautet|est|es|è|é)[ ]?:?[ ]"
         r"[\"'`]([^\s\"'`<>{}$]{4,64})[\"'`]"),
-        lambda text: not placeholder(text), "how people state a password in quotes", "the password is 'blooberry'", "the password is '<password>'",
+        lambda text: not placeholder(text), "how people state a password in quotes", "the password is 'mosswillow'", "the password is '<password>'",
     ),
     (
         "key_beside",
         rf"(?i){_KINDS}[)\]]?(?:[ ](?:암호화|xxx|\([a-z0-9]{{1,20}}\)))?[ ]{{1,3}}\(?[\"'`]?([A-Za-z0-9+/_\-.~=]{{12,200}})",
-        _key, "how people write a key behind the word", "Client secret AIhq5Xyb1Gga9Q1", "token authentication-with-v2-headers",
+        _key, "how people write a key behind the word", "Client secret DTkw7Rzp3Hhm2V8", "token authentication-with-v2-headers",
     ),
     (
         "key_of_ours",
@@ -193,7 +193,7 @@ _FORMS: Final = (
     (
         "license_key",
         r"(?i)\b(?:activation|licen[cs]e|product|serial|registration|cd)[ _\-]?(?:key|code|number)[\"']?[ ]{0,2}(?:[:=]|is)[ ]{0,2}[\"']?([A-Z0-9]{4,6}(?:-[A-Z0-9]{4,6}){3,7})\b",
-        lambda text: len(set(text)) > 8 and any(map(str.isalpha, text)), "keys that unlock a product", "Product key: VK7JG-NPHTM-C97JM-9MPGT-3V66T", "product key: XXXXX-XXXXX-XXXXX-XXXXX-XXXXX",
+        lambda text: len(set(text)) > 8 and any(map(str.isalpha, text)), "keys that unlock a product", "Product key: Q4MTN-RB7KD-2HXPW-6VJCF-9TGYL", "product key: XXXXX-XXXXX-XXXXX-XXXXX-XXXXX",
     ),
     (
         "named_entry",
