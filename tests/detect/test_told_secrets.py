@@ -87,7 +87,7 @@ def test_what_is_said_about_passwords_is_none(text: str) -> None:
         'passphrase := "tall giraffes along the river"',
         "BOOTSTRAP_TOKEN=b7e41c.9d20f5ac83e6147b",
         "client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB",
-        'secret_tokens = """\cqt1kz8rfkc6Vc/PjT2d3HKPRVEccYYk80jTGD5s/HQ4r3ufkfbQMcsrCqaMhX9XGYsB4q\n"""',
+        'secret_tokens = """\ncqt1kz8rfkc6Vc/PjT2d3HKPRVEccYYk80jTGD5s/HQ4r3ufkfbQMcsrCqaMhX9XGYsB4q\n"""',
     ],
 )
 def test_words_are_a_credential_where_the_place_says_so(text: str) -> None:
