@@ -27,6 +27,7 @@ RECOGNIZERS = catalogue()
         (r"(?:ab)+", {"ab"}),
         (r"(?:ab)*", set()),
         (r"ab{2}", set()),
+        (r"(?i)κωδικός", {"κωδικό"}),
     ],
 )
 def test_the_atoms_of_a_pattern(pattern: str, needed: set[str]) -> None:
@@ -62,3 +63,11 @@ def test_the_filters_name_every_recognizer_whose_pattern_is_in_a_text(recognizer
             data = text.encode()
             if compiled.search(data, 0, len(data))[0][0] >= 0:
                 assert filters.in_text(data).shaped == [compiled]
+
+
+@pytest.mark.parametrize("text", ["κωδικός=1", "ΚΩΔΙΚΌΣ=1", "κωδικόσ=1"])
+def test_a_letter_of_three_forms_is_found_in_each(text: str) -> None:
+    compiled = Compiled(Recognizer(name="own", type="OWN", pattern=r"(?i)κωδικός=(\d)", boundary=False), lazy=True)
+    data = text.encode()
+    assert compiled.search(data, 0, len(data))[0][0] == 0
+    assert Filters([compiled], 0.0).in_text(data).shaped == [compiled]

@@ -93,9 +93,13 @@ def _letter(item: Any) -> str | None:
     return None
 
 
+_THREE_FORMS: Final = frozenset("σς")
+"""Small letters that are written as one another: which of them stands in a text is not asked."""
+
+
 def _small(code: int) -> str | None:
     char = chr(code).lower()
-    return char if len(char) == 1 else None
+    return char if len(char) == 1 and char not in _THREE_FORMS else None
 
 
 def _better(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
