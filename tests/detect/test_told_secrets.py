@@ -140,7 +140,7 @@ def test_a_key_without_a_shape_is_found_where_somebody_says_whose_it_is(service:
     [
         "integrity sha512-AP1AyUTbi2szylgr+O0OB7gkIxEGzySLITZ2GpsaoX72YMCGI2jYAc+WUhPfvUnZYiauF4zTnN4V4TGuvFjJlw==",
         "kind: APDosLogConf",
-        "https://username:password@pypi.example.org/simple",
+        "https://username:password@files.example.org/releases",
         "mysql://admin:REPLACE_WITH_PASSWORD@db.example.org/x",
         "sk-folding-cube-animation-2 sk-circle-fade-dot-12",
         "interface A { password: string; price: number; }",
