@@ -12,6 +12,7 @@ import os
 import queue
 import shutil
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -263,7 +264,7 @@ def measure(name: str, url: str) -> dict[str, float | int | str]:
         raw.close()
         raw_rates.append(rate)
         raw_times += waited
-        print(f"  {name} turn {turn + 1}: {rates[-1]:.0f}/s, raw {raw_rates[-1]:.0f}/s", flush=True)
+        print(f"  {name} turn {turn + 1}: {rates[-1]:.0f}/s, raw {raw_rates[-1]:.0f}/s", file=sys.stderr, flush=True)
     writer.close()
     connection.close()
     engine.dispose()
